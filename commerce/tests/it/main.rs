@@ -1,0 +1,16 @@
+//! What commerce promises: every rule and golden vector of `money.md`, and the laws behind them.
+
+mod arithmetic;
+mod barcodes;
+mod baskets;
+mod bytes;
+mod cash;
+mod discounts;
+mod golden_day;
+mod golden_vectors;
+mod promotions;
+mod properties;
+mod receipts;
+mod refunds;
+mod shop;
+mod taxes;
