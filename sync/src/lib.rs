@@ -1,0 +1,20 @@
+//! Identity, the log, stock rights, custody, the frontier and the sync session.
+//!
+//! This crate is pure: no sockets, no database, no clock and no luck of its own. It knows `commerce` (whose
+//! documents its events hold) and nothing else of the project. The rules are those of the design note
+//! `model.md`; its section numbers are named where a rule has one.
+
+pub mod body;
+pub mod catalog;
+pub mod clock;
+pub mod custody;
+pub mod effects;
+pub mod event;
+pub mod frontier;
+pub mod ids;
+pub mod limits;
+pub mod rights;
+pub mod session;
+pub mod signing;
+pub mod state_hash;
+pub mod wire;

@@ -1,0 +1,146 @@
+//! What two sessions say to each other (`model.md` §6).
+
+use crate::catalog::SealedEntry;
+use crate::clock::{Tau, UtcMs};
+use crate::frontier::HeadMark;
+use crate::ids::{Hash, Incarnation};
+use crate::signing::SignatureBytes;
+use tradepost_commerce::document::CatalogVersion;
+
+/// The protocol this program speaks.
+pub const PROTOCOL: u32 = 1;
+/// The oldest it still understands.
+pub const PROTOCOL_MIN: u32 = 1;
+
+/// How a batch's events are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Canonical bytes, one after another.
+    Raw,
+    /// The lossless compression of [`crate::wire`].
+    Compact,
+}
+
+/// A gapless stretch of one incarnation's stream that ends at a signed head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Whose stream.
+    pub incarnation: Incarnation,
+    /// Seq of the first event.
+    pub from: u64,
+    /// How many.
+    pub count: u32,
+    /// Hash of the last one.
+    pub end_hash: Hash,
+    /// The author's device key over the last one's head.
+    pub signature: SignatureBytes,
+    /// How the payload is written.
+    pub encoding: Encoding,
+    /// The catalog version that a compact payload was predicted from.
+    pub catalog: CatalogVersion,
+    /// The events.
+    pub payload: Vec<u8>,
+}
+
+impl Batch {
+    /// Seq of the last event.
+    pub fn to(&self) -> u64 {
+        self.from.saturating_add(u64::from(self.count).saturating_sub(1))
+    }
+
+    /// The head it ends at.
+    pub fn end(&self) -> HeadMark {
+        HeadMark { incarnation: self.incarnation, seq: self.to(), hash: self.end_hash }
+    }
+}
+
+/// Who somebody is and how far they are; on every connect, both ways.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// Who speaks; at the hub, the store's `H_s`.
+    pub incarnation: Incarnation,
+    /// The device key's answer to the other side's nonce.
+    pub signature: SignatureBytes,
+    /// Digest of the whole frontier.
+    pub digest: Hash,
+    /// End of the own stream, where there is one.
+    pub own_head: Option<HeadMark>,
+    /// The speaker's wall clock.
+    pub wall: UtcMs,
+    /// Hub time, as far as the speaker knows it.
+    pub tau: Option<Tau>,
+    /// The catalog the speaker holds.
+    pub catalog: CatalogVersion,
+    /// Name and version of the program, for people.
+    pub program: String,
+}
+
+/// Why a side ends a session for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The protocol is too old or too new.
+    Protocol,
+    /// The incarnation isn't enrolled here.
+    Unknown,
+    /// The signature doesn't hold.
+    Signature,
+    /// The incarnation is fenced, retired or quarantined.
+    Fenced,
+    /// The peer's log and mine disagree about the same seq.
+    Fork,
+    /// I know more of the peer than it does: it has lost memory.
+    Amnesia,
+    /// Not now; come again.
+    Busy,
+    /// The peer said something that makes no sense.
+    Nonsense,
+}
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// The first word: a nonce to be signed.
+    Greeting {
+        /// The speaker's protocol.
+        protocol: u32,
+        /// The oldest it understands.
+        protocol_min: u32,
+        /// To be signed by the other side.
+        nonce: [u8; 32],
+    },
+    /// Who I am.
+    Hello(Hello),
+    /// My heads, where the digests differ.
+    Frontier(Vec<HeadMark>),
+    /// Events.
+    Batch(Batch),
+    /// These heads are applied and durable here.
+    Ack(Vec<HeadMark>),
+    /// Send this stream again from here.
+    NeedFrom {
+        /// Whose stream.
+        incarnation: Incarnation,
+        /// The first seq that is missing.
+        from: u64,
+    },
+    /// Send this stretch in canonical bytes.
+    NeedRaw {
+        /// Whose stream.
+        incarnation: Incarnation,
+        /// First seq.
+        from: u64,
+        /// Last seq.
+        to: u64,
+    },
+    /// Catalog entries, in order.
+    Catalog(Vec<SealedEntry>),
+    /// The catalog is applied up to here.
+    CatalogAck(CatalogVersion),
+    /// Alive; with hub time where the hub speaks.
+    Heartbeat {
+        /// Hub time.
+        tau: Option<Tau>,
+    },
+    /// The end, with its reason.
+    Refuse(Refusal),
+}

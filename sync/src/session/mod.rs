@@ -1,0 +1,718 @@
+//! The one sync conversation, without I/O (`model.md` §6).
+//!
+//! A pump gives the session one [`Input`], drains its [`Output`]s, and does what they say; the session decides
+//! everything. A cut anywhere needs no resume logic: the next session starts from what is stored.
+//! Acks and heartbeats never wait behind data: they are put out the moment they are due, and at most
+//! [`crate::limits::UNACKED_BATCHES_MAX`] batches are on their way each way, so two full backlogs can't block each
+//! other. Of each stream a receiver asks for one thing at a time and drops what no longer fits, so a batch that can't
+//! be rebuilt costs one request, whatever was on its way behind it.
+
+mod catalog_out;
+mod incoming;
+mod message;
+mod outgoing;
+#[cfg(test)]
+mod tests;
+
+pub use message::*;
+
+use crate::catalog::SealedEntry;
+use crate::clock::{Tau, UtcMs};
+use crate::frontier::{Frontier, HeadMark};
+use crate::ids::{Hash, Incarnation};
+use crate::limits::{CATALOG_ENTRIES_MAX, FRONTIER_HEADS_MAX, HEARTBEAT_MS, PROGRESS_MS_MAX, SILENCE_MS_MAX};
+use crate::signing::{Device, DeviceKey, verify_hello};
+use catalog_out::CatalogOut;
+use incoming::Incoming;
+use outgoing::{Heard, Outgoing};
+use std::collections::VecDeque;
+use tradepost_commerce::document::CatalogVersion;
+
+/// Which side of a conversation this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A store node: it opens the conversation and knows the hub's key.
+    Node,
+    /// The hub: it learns from the Hello who calls.
+    Hub,
+}
+
+/// What a side brings along.
+#[derive(Clone)]
+pub struct Local {
+    /// Node or hub.
+    pub role: Role,
+    /// The own incarnation; at the hub it is told with [`Input::Identified`].
+    pub incarnation: Incarnation,
+    /// The own device key pair.
+    pub device: Device,
+    /// 32 fresh random bytes.
+    pub nonce: [u8; 32],
+    /// Everything held of the store's streams.
+    pub frontier: Frontier,
+    /// The catalog held.
+    pub catalog: CatalogVersion,
+    /// Wall clock at the start.
+    pub wall: UtcMs,
+    /// Name and version of the program.
+    pub program: String,
+    /// The key the other side must sign with; at the hub it is told with [`Input::Identified`].
+    pub peer_key: Option<DeviceKey>,
+}
+
+/// What the hub knows of a caller.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The caller's enrolled device key.
+    pub device_key: DeviceKey,
+    /// The store's `H_s`.
+    pub hub_incarnation: Incarnation,
+    /// Everything held of the store's streams.
+    pub frontier: Frontier,
+    /// The catalog's newest version.
+    pub catalog: CatalogVersion,
+    /// Hub time.
+    pub tau: Tau,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It is durable; this is the stream's head now.
+    Done(HeadMark),
+    /// Something before it is missing.
+    NeedFrom {
+        /// Whose stream.
+        incarnation: Incarnation,
+        /// First missing seq.
+        from: u64,
+    },
+    /// It couldn't be rebuilt from its compact form.
+    NeedRaw {
+        /// Whose stream.
+        incarnation: Incarnation,
+        /// First seq.
+        from: u64,
+        /// Last seq.
+        to: u64,
+    },
+    /// It contradicts what is held.
+    Fork,
+    /// Its signature doesn't hold, or it is malformed.
+    Bad,
+    /// Not now (the database is busy, the disk is full).
+    Later,
+}
+
+/// What a pump tells a session.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The link is up.
+    Start,
+    /// A message came.
+    Message(Message),
+    /// Answer to [`Output::Identify`].
+    Identified(Result<Box<Caller>, Refusal>),
+    /// Answer to [`Output::Read`]; none where nothing could be read now, which is tried again.
+    Read(Option<Batch>),
+    /// Answer to [`Output::Apply`].
+    Applied(Applied),
+    /// Answer to [`Output::ReadCatalog`]; empty where nothing could be read now, which is tried again.
+    CatalogRead(Vec<SealedEntry>),
+    /// Answer to [`Output::ApplyCatalog`]: the version held now, also where nothing could be applied.
+    CatalogApplied(CatalogVersion),
+    /// The own log or catalog has grown.
+    Local {
+        /// New heads.
+        heads: Vec<HeadMark>,
+        /// The catalog held.
+        catalog: CatalogVersion,
+    },
+    /// The time asked for by [`Output::WaitUntil`] has come; may come at any time.
+    Tick {
+        /// Hub time, where the hub speaks.
+        tau: Option<Tau>,
+    },
+}
+
+/// What a session asks of a pump, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Put this on the link.
+    Send(Message),
+    /// Hub: who is this? Answer with [`Input::Identified`].
+    Identify(Hello),
+    /// Read events from the log. The stretch begins at `from` and must end at a signed head; it may hold fewer
+    /// events than asked, and more only where no signed head lies within the limits.
+    Read {
+        /// Whose stream.
+        incarnation: Incarnation,
+        /// First seq.
+        from: u64,
+        /// At most this many events.
+        events_max: usize,
+        /// At most this many canonical bytes.
+        bytes_max: usize,
+        /// In canonical bytes, up to exactly this seq or the next signed head, whatever the limits.
+        raw_to: Option<u64>,
+    },
+    /// Apply this in one transaction.
+    Apply(Batch),
+    /// The other side holds this stream durably up to here.
+    Acked(HeadMark),
+    /// Hub: read catalog entries after this version.
+    ReadCatalog {
+        /// After this one.
+        after: CatalogVersion,
+        /// At most this many.
+        max: usize,
+    },
+    /// Node: apply these in order.
+    ApplyCatalog(Vec<SealedEntry>),
+    /// Hub: the node holds the catalog up to here.
+    CatalogAcked(CatalogVersion),
+    /// The hub said what time it is.
+    HubTime(Tau),
+    /// The other side is met and proven; levelling begins.
+    Met(Hello),
+    /// I have lost memory. A node fences itself, sends nothing more and comes back as a new incarnation; a hub was
+    /// restored (`model.md` §3).
+    SelfFence(Refusal),
+    /// Call back with [`Input::Tick`] at this time, at the latest.
+    WaitUntil(UtcMs),
+    /// The session is over.
+    Close(Closing),
+}
+
+/// Why a session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// This side ended it.
+    Refused(Refusal),
+    /// The other side ended it.
+    PeerRefused(Refusal),
+    /// Nothing was heard for too long.
+    Silence,
+    /// Nothing moved for too long.
+    Stalled,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Fresh,
+    Greeted,
+    Identifying,
+    Levelling,
+    Closed,
+}
+
+/// The digest that was said in the own Hello, with the heads behind it: both sides judge by what was said, also where
+/// their logs have grown since.
+struct Said {
+    digest: Hash,
+    heads: Vec<HeadMark>,
+}
+
+/// One conversation that levels two logs.
+pub struct Session {
+    local: Local,
+    phase: Phase,
+    peer_nonce: Option<[u8; 32]>,
+    caller: Option<Hello>,
+    peer: Option<Incarnation>,
+    said: Option<Said>,
+    peer_frontier_known: bool,
+    outgoing: Outgoing,
+    incoming: Incoming,
+    catalog: CatalogOut,
+    now: UtcMs,
+    heard: UtcMs,
+    spoke: UtcMs,
+    progress: UtcMs,
+    was_outstanding: bool,
+    tau: Option<(Tau, UtcMs)>,
+    waiting_until: Option<UtcMs>,
+    out: VecDeque<Output>,
+}
+
+impl Session {
+    /// A conversation that hasn't begun; give it [`Input::Start`].
+    pub fn new(local: Local) -> Self {
+        Self {
+            local,
+            phase: Phase::Fresh,
+            peer_nonce: None,
+            caller: None,
+            peer: None,
+            said: None,
+            peer_frontier_known: false,
+            outgoing: Outgoing::default(),
+            incoming: Incoming::default(),
+            catalog: CatalogOut::default(),
+            now: 0,
+            heard: 0,
+            spoke: 0,
+            progress: 0,
+            was_outstanding: false,
+            tau: None,
+            waiting_until: None,
+            out: VecDeque::new(),
+        }
+    }
+
+    /// Takes one input at monotonic time `now` (milliseconds; any origin).
+    pub fn handle(&mut self, now: UtcMs, input: Input) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        self.now = now;
+        match input {
+            Input::Start => self.start(),
+            Input::Message(message) => self.hear(message),
+            Input::Identified(answer) => self.identified(answer),
+            Input::Read(batch) => self.read(batch),
+            Input::Applied(applied) => self.applied(applied),
+            Input::CatalogRead(entries) => self.catalog_read(entries),
+            Input::CatalogApplied(at) => self.catalog_applied(at),
+            Input::Local { heads, catalog } => self.grown(&heads, catalog),
+            Input::Tick { tau } => self.tick(tau),
+        }
+        self.move_on();
+    }
+
+    /// The next thing to do, if any.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// Whether everything that is held here is durable at the other side, as far as this side knows.
+    pub fn level(&self) -> bool {
+        self.met() && self.peer_frontier_known && self.outgoing.level(&self.local.frontier)
+    }
+
+    /// Whether the other side is met and proven.
+    pub fn met(&self) -> bool {
+        self.phase == Phase::Levelling
+    }
+
+    #[cfg(test)]
+    fn streams_known(&self) -> usize {
+        self.outgoing.streams_known()
+    }
+
+    fn start(&mut self) {
+        (self.heard, self.spoke, self.progress) = (self.now, self.now, self.now);
+        self.phase = Phase::Greeted;
+        self.send(Message::Greeting {
+            protocol: PROTOCOL,
+            protocol_min: PROTOCOL_MIN,
+            nonce: self.local.nonce,
+        });
+    }
+
+    fn hear(&mut self, message: Message) {
+        self.heard = self.now;
+        match (self.phase, message) {
+            (_, Message::Refuse(refusal)) => self.refused(refusal),
+            (Phase::Levelling, Message::Heartbeat { tau }) => self.hub_time(tau),
+            (_, Message::Heartbeat { .. }) => {}
+            (Phase::Greeted, Message::Greeting { protocol, protocol_min, nonce }) => {
+                self.greeted(protocol, protocol_min, nonce);
+            }
+            (Phase::Greeted, Message::Hello(hello)) => self.hello(hello),
+            (Phase::Levelling, message) => self.levelling(message),
+            _ => self.refuse(Refusal::Nonsense),
+        }
+    }
+
+    fn greeted(&mut self, protocol: u32, protocol_min: u32, nonce: [u8; 32]) {
+        if self.peer_nonce.is_some() {
+            return self.refuse(Refusal::Nonsense);
+        }
+        if protocol < PROTOCOL_MIN || protocol_min > PROTOCOL {
+            return self.refuse(Refusal::Protocol);
+        }
+        self.peer_nonce = Some(nonce);
+        if self.local.role == Role::Node {
+            self.say_hello(nonce);
+        }
+    }
+
+    fn say_hello(&mut self, nonce: [u8; 32]) {
+        let Some(to) = self.local.peer_key else { return self.refuse(Refusal::Unknown) };
+        let incarnation = self.local.incarnation;
+        let digest = self.local.frontier.digest();
+        self.said = Some(Said { digest, heads: self.local.frontier.heads().collect() });
+        self.send(Message::Hello(Hello {
+            incarnation,
+            signature: self.local.device.sign_hello(&incarnation, &nonce, &to),
+            digest,
+            own_head: self.local.frontier.head(&incarnation),
+            wall: self.local.wall,
+            tau: self.tau_now(),
+            catalog: self.local.catalog,
+            program: self.local.program.clone(),
+        }));
+    }
+
+    fn hello(&mut self, hello: Hello) {
+        if self.peer_nonce.is_none()
+            || hello.own_head.is_some_and(|head| head.incarnation != hello.incarnation)
+        {
+            return self.refuse(Refusal::Nonsense);
+        }
+        match self.local.role {
+            Role::Hub => {
+                self.phase = Phase::Identifying;
+                self.caller = Some(hello.clone());
+                self.out.push_back(Output::Identify(hello));
+            }
+            Role::Node => self.meet(&hello),
+        }
+    }
+
+    fn identified(&mut self, answer: Result<Box<Caller>, Refusal>) {
+        if self.phase != Phase::Identifying {
+            return;
+        }
+        let caller = match answer {
+            Ok(caller) => caller,
+            Err(refusal) => return self.refuse(refusal),
+        };
+        let (Some(hello), Some(nonce)) = (self.caller.take(), self.peer_nonce) else {
+            return self.refuse(Refusal::Nonsense);
+        };
+        self.outgoing.spare(hello.incarnation);
+        self.local.incarnation = caller.hub_incarnation;
+        self.local.frontier.join(&caller.frontier);
+        self.local.catalog = self.local.catalog.max(caller.catalog);
+        self.local.peer_key = Some(caller.device_key);
+        self.tau = Some((caller.tau, self.now));
+        if !self.proven(&hello) {
+            return self.refuse(Refusal::Signature);
+        }
+        if let Some(refusal) = self.contradiction(&hello) {
+            return self.refuse(refusal);
+        }
+        self.say_hello(nonce);
+        self.level_with(&hello);
+    }
+
+    fn meet(&mut self, hello: &Hello) {
+        if !self.proven(hello) {
+            return self.refuse(Refusal::Signature);
+        }
+        self.hub_time(hello.tau);
+        self.level_with(hello);
+    }
+
+    fn proven(&self, hello: &Hello) -> bool {
+        let Some(key) = self.local.peer_key else { return false };
+        let me = self.local.device.public();
+        verify_hello(&key, &hello.incarnation, &self.local.nonce, &me, &hello.signature).is_ok()
+    }
+
+    /// The caller's own stream against what is held of it: more here than there is amnesia, another hash at the
+    /// same place a fork (`model.md` §3, Amnesia).
+    fn contradiction(&self, hello: &Hello) -> Option<Refusal> {
+        let held = self.local.frontier.head(&hello.incarnation)?;
+        let told = hello.own_head.map_or(0, |head| head.seq);
+        if held.seq > told {
+            return Some(Refusal::Amnesia);
+        }
+        let same_place = hello.own_head.filter(|head| head.seq == held.seq)?;
+        (same_place.hash != held.hash).then_some(Refusal::Fork)
+    }
+
+    fn level_with(&mut self, hello: &Hello) {
+        self.phase = Phase::Levelling;
+        self.progress = self.now;
+        self.peer = Some(hello.incarnation);
+        self.out.push_back(Output::Met(hello.clone()));
+        self.catalog.greet(hello.catalog);
+        match self.said.take().filter(|said| said.digest == hello.digest) {
+            Some(said) => self.peer_holds(&said.heads),
+            None => self.send(Message::Frontier(self.local.frontier.heads().collect())),
+        }
+    }
+
+    fn levelling(&mut self, message: Message) {
+        match message {
+            Message::Frontier(heads) => self.frontier(&heads),
+            Message::Batch(batch) => self.batch(batch),
+            Message::Ack(heads) => heads.iter().for_each(|head| self.ack(head)),
+            Message::NeedFrom { incarnation, from } => self.asked_again(incarnation, from, None),
+            Message::NeedRaw { incarnation, from, to } => self.asked_again(incarnation, from, Some(to)),
+            Message::Catalog(entries) if self.local.role == Role::Node => {
+                if self.incoming.entries(entries).is_err() {
+                    self.refuse(Refusal::Nonsense);
+                }
+            }
+            Message::CatalogAck(at) if self.local.role == Role::Hub => self.catalog_acked(at),
+            _ => self.refuse(Refusal::Nonsense),
+        }
+    }
+
+    fn frontier(&mut self, heads: &[HeadMark]) {
+        if self.peer_frontier_known || heads.len() > FRONTIER_HEADS_MAX {
+            return self.refuse(Refusal::Nonsense);
+        }
+        let own = self.local.incarnation;
+        let mine = self.local.frontier.head(&own);
+        if let Some(told) = heads.iter().find(|head| head.incarnation == own) {
+            let lost = told.seq > mine.map_or(0, |head| head.seq);
+            let forked = mine.is_some_and(|head| head.seq == told.seq && head.hash != told.hash);
+            if lost || forked {
+                return self.self_fence(if lost { Refusal::Amnesia } else { Refusal::Fork });
+            }
+        }
+        self.peer_holds(heads);
+    }
+
+    /// The other side knows more of me than I do, or knows another me: I send nothing more. It is mine to say so, and
+    /// no word to the other side, which would take it for its own loss.
+    fn self_fence(&mut self, why: Refusal) {
+        self.out.push_back(Output::SelfFence(why));
+        self.send(Message::Refuse(Refusal::Busy));
+        self.close(Closing::Refused(why));
+    }
+
+    fn peer_holds(&mut self, heads: &[HeadMark]) {
+        self.peer_frontier_known = true;
+        for head in heads.iter().filter(|head| head.seq > 0) {
+            self.outgoing.holds(head);
+            if head.seq <= self.local.frontier.seq(&head.incarnation) {
+                self.out.push_back(Output::Acked(*head));
+            }
+        }
+    }
+
+    fn batch(&mut self, batch: Batch) {
+        let end = batch.from.checked_add(u64::from(batch.count)).filter(|end| i64::try_from(*end).is_ok());
+        if batch.count == 0 || batch.from == 0 || end.is_none() {
+            return self.refuse(Refusal::Nonsense);
+        }
+        if batch.incarnation == self.local.incarnation
+            && batch.to() > self.local.frontier.seq(&batch.incarnation)
+        {
+            return self.self_fence(Refusal::Amnesia);
+        }
+        if self.incoming.batch(batch).is_err() {
+            self.refuse(Refusal::Nonsense);
+        }
+    }
+
+    fn applied(&mut self, applied: Applied) {
+        let end = self.incoming.applied();
+        let whose = end.map(|end| end.incarnation);
+        match applied {
+            Applied::Done(head) => {
+                self.progress = self.now;
+                self.local.frontier.advance(head);
+                // The other side holds what it sent, and perhaps no more: of a stream that comes back to its own
+                // author (the hub's news may overtake its ack), the head here may have grown since.
+                if let Some(end) = end {
+                    self.outgoing.holds(&end);
+                }
+                self.send(Message::Ack(vec![head]));
+            }
+            Applied::NeedFrom { incarnation, from } => {
+                self.incoming.ask_again(incarnation, from);
+                self.send(Message::NeedFrom { incarnation, from });
+            }
+            Applied::NeedRaw { incarnation, from, to } => {
+                self.incoming.ask_again(incarnation, from);
+                self.send(Message::NeedRaw { incarnation, from, to });
+            }
+            // Said to the author it means that it has a twin; somebody who relays must not take it for its own.
+            Applied::Fork if whose == self.peer => self.refuse(Refusal::Fork),
+            Applied::Fork => {
+                self.send(Message::Refuse(Refusal::Nonsense));
+                self.close(Closing::Refused(Refusal::Fork));
+            }
+            Applied::Bad => self.refuse(Refusal::Nonsense),
+            Applied::Later => self.refuse(Refusal::Busy),
+        }
+    }
+
+    fn ack(&mut self, head: &HeadMark) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        let held = self.local.frontier.head(&head.incarnation);
+        let (Some(held), true) = (held, head.seq > 0) else { return self.refuse(Refusal::Nonsense) };
+        let own = head.incarnation == self.local.incarnation;
+        if own && head.seq > held.seq {
+            return self.self_fence(Refusal::Amnesia);
+        }
+        match self.outgoing.ack(head) {
+            Heard::OtherHash if own => return self.self_fence(Refusal::Fork),
+            Heard::OtherHash => return self.refuse(Refusal::Nonsense),
+            Heard::Further => self.progress = self.now,
+            Heard::Known => {}
+        }
+        // Of a neighbour's stream the other side may hold more than is held here.
+        self.out.push_back(Output::Acked(if head.seq > held.seq { held } else { *head }));
+    }
+
+    /// Asking is no progress: only what comes of it is.
+    fn asked_again(&mut self, incarnation: Incarnation, from: u64, raw_to: Option<u64>) {
+        let held = self.local.frontier.seq(&incarnation);
+        if from == 0 || from > held || raw_to.is_some_and(|to| to < from) {
+            return self.refuse(Refusal::Nonsense);
+        }
+        match raw_to {
+            Some(to) => self.outgoing.again_raw(incarnation, from, to.min(held)),
+            None => self.outgoing.again(incarnation, from),
+        }
+    }
+
+    fn read(&mut self, batch: Option<Batch>) {
+        let Some(batch) = self.outgoing.read(batch, self.now + HEARTBEAT_MS) else { return };
+        // The log may have grown since the session was last told.
+        self.local.frontier.advance(batch.end());
+        self.send(Message::Batch(batch));
+    }
+
+    fn catalog_read(&mut self, entries: Vec<SealedEntry>) {
+        if self.catalog.read(self.now, !entries.is_empty()) {
+            self.send(Message::Catalog(entries));
+        }
+    }
+
+    fn catalog_applied(&mut self, at: CatalogVersion) {
+        self.incoming.entries_applied();
+        if at > self.local.catalog {
+            self.progress = self.now;
+        }
+        self.local.catalog = at;
+        self.send(Message::CatalogAck(at));
+    }
+
+    fn catalog_acked(&mut self, at: CatalogVersion) {
+        match self.catalog.acked(self.now, at, self.local.catalog) {
+            None => self.refuse(Refusal::Nonsense),
+            Some(false) => {}
+            Some(true) => {
+                self.progress = self.now;
+                self.out.push_back(Output::CatalogAcked(at));
+            }
+        }
+    }
+
+    fn grown(&mut self, heads: &[HeadMark], catalog: CatalogVersion) {
+        heads.iter().for_each(|head| self.local.frontier.advance(*head));
+        self.outgoing.wake();
+        if catalog > self.local.catalog {
+            self.local.catalog = catalog;
+            self.catalog.wake();
+        }
+    }
+
+    fn tick(&mut self, tau: Option<Tau>) {
+        self.tau = tau.map(|tau| (tau, self.now)).or(self.tau);
+        // A timer may ring early; whoever rings is told again when to come back.
+        self.waiting_until = None;
+    }
+
+    fn hub_time(&mut self, tau: Option<Tau>) {
+        if let (Role::Node, Some(tau)) = (self.local.role, tau) {
+            self.tau = Some((tau, self.now));
+            self.out.push_back(Output::HubTime(tau));
+        }
+    }
+
+    fn tau_now(&self) -> Option<Tau> {
+        self.tau.map(|(tau, at)| tau.later(self.now - at))
+    }
+
+    /// Everything that may begin now, begins; called after every input.
+    fn move_on(&mut self) {
+        if self.phase == Phase::Levelling {
+            self.begin_applying();
+            self.begin_reading();
+            self.begin_catalog();
+        }
+        if !matches!(self.phase, Phase::Fresh | Phase::Closed) {
+            self.keep_time();
+        }
+    }
+
+    fn begin_applying(&mut self) {
+        if let Some(batch) = self.incoming.next() {
+            self.out.push_back(Output::Apply(batch));
+        }
+        if let Some(entries) = self.incoming.next_entries() {
+            self.out.push_back(Output::ApplyCatalog(entries));
+        }
+    }
+
+    fn begin_reading(&mut self) {
+        if !self.peer_frontier_known {
+            return;
+        }
+        self.out.extend(self.outgoing.next(self.now, &self.local.frontier));
+    }
+
+    fn begin_catalog(&mut self) {
+        if self.local.role != Role::Hub {
+            return;
+        }
+        if let Some(after) = self.catalog.next(self.now, self.local.catalog) {
+            self.out.push_back(Output::ReadCatalog { after, max: CATALOG_ENTRIES_MAX });
+        }
+    }
+
+    /// Whether anything is owed that the other side must move: a greeting, a frontier, an ack, or what was asked for.
+    fn outstanding(&self) -> bool {
+        !self.level() || self.incoming.awaits() || self.catalog.outstanding()
+    }
+
+    fn keep_time(&mut self) {
+        if self.now - self.heard > SILENCE_MS_MAX {
+            return self.close(Closing::Silence);
+        }
+        let outstanding = self.outstanding();
+        if outstanding && !self.was_outstanding {
+            self.progress = self.now;
+        }
+        self.was_outstanding = outstanding;
+        if outstanding && self.now - self.progress > PROGRESS_MS_MAX {
+            return self.close(Closing::Stalled);
+        }
+        if self.now - self.spoke >= HEARTBEAT_MS {
+            let tau = if self.local.role == Role::Hub { self.tau_now() } else { None };
+            self.send(Message::Heartbeat { tau });
+        }
+        let next = self.spoke + HEARTBEAT_MS;
+        if self.waiting_until != Some(next) {
+            self.waiting_until = Some(next);
+            self.out.push_back(Output::WaitUntil(next));
+        }
+    }
+
+    fn refused(&mut self, refusal: Refusal) {
+        if self.local.role == Role::Node && matches!(refusal, Refusal::Amnesia | Refusal::Fork) {
+            self.out.push_back(Output::SelfFence(refusal));
+        }
+        self.close(Closing::PeerRefused(refusal));
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        self.send(Message::Refuse(refusal));
+        self.close(Closing::Refused(refusal));
+    }
+
+    fn close(&mut self, why: Closing) {
+        self.phase = Phase::Closed;
+        self.out.push_back(Output::Close(why));
+    }
+
+    fn send(&mut self, message: Message) {
+        self.spoke = self.now;
+        self.out.push_back(Output::Send(message));
+    }
+}
