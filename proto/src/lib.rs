@@ -1,0 +1,58 @@
+//! The wire: gRPC services and frames, and their translation to and from the pure types.
+
+pub mod convert;
+pub mod enrolment;
+
+/// Generated from `tradepost/common/v1`.
+#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the protos hold the comments")]
+pub mod common {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("tradepost.common.v1");
+    }
+}
+
+/// Generated from `tradepost/sync/v1`.
+#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the protos hold the comments")]
+pub mod sync {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("tradepost.sync.v1");
+    }
+}
+
+/// Generated from `tradepost/catalog/v1`.
+#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the protos hold the comments")]
+pub mod catalog {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("tradepost.catalog.v1");
+    }
+}
+
+/// Generated from `tradepost/inventory/v1`.
+#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the protos hold the comments")]
+pub mod inventory {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("tradepost.inventory.v1");
+    }
+}
+
+/// Generated from `tradepost/order/v1`.
+#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the protos hold the comments")]
+pub mod order {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("tradepost.order.v1");
+    }
+}
+
+/// Generated from `tradepost/payment/v1`.
+#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the protos hold the comments")]
+pub mod payment {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("tradepost.payment.v1");
+    }
+}
