@@ -1,0 +1,107 @@
+/** The node's API as functions. Whatever goes wrong is one of two things: a `Problem` or an `Unreachable`. */
+import type {
+  Bootstrap, Cart, Discount, Lookup, NewLine, Page, ProblemBody, Product, Sale, SyncStatus, Tender,
+} from './types.ts';
+
+/** Long enough for a node that waits for its disk, short enough that a cashier isn't left guessing. */
+const ANSWER_MS_MAX = 8000;
+
+/** The node said no, by name. */
+export class Problem extends Error {
+  constructor(readonly body: ProblemBody) {
+    super(body.detail || body.title);
+  }
+
+  get code(): string {
+    return this.body.code;
+  }
+}
+
+/** Nobody answered, or something that isn't the node. Whether a write happened is not known. */
+export class Unreachable extends Error {}
+
+async function call<Answer>(method: string, path: string, body?: unknown): Promise<Answer> {
+  const response = await send(method, path, body);
+  if (!response.ok) throw await refused(response);
+  const text = await readText(response);
+  return (text ? JSON.parse(text) : undefined) as Answer;
+}
+
+async function send(method: string, path: string, body?: unknown): Promise<Response> {
+  const init: RequestInit = { method, cache: 'no-store', signal: AbortSignal.timeout(ANSWER_MS_MAX) };
+  if (body !== undefined) {
+    init.headers = { 'content-type': 'application/json' };
+    init.body = JSON.stringify(body);
+  }
+  try {
+    return await fetch(path, init);
+  } catch (error) {
+    throw new Unreachable(String(error));
+  }
+}
+
+async function readText(response: Response): Promise<string> {
+  try {
+    return await response.text();
+  } catch (error) {
+    throw new Unreachable(String(error));
+  }
+}
+
+/** A proxy's own error page is no word of the node's. */
+async function refused(response: Response): Promise<Error> {
+  const text = await readText(response);
+  try {
+    const body = JSON.parse(text) as ProblemBody;
+    if (typeof body.code === 'string') return new Problem(body);
+  } catch {
+    // Falls through: not JSON, so not the node.
+  }
+  return new Unreachable(`${response.status} ${response.statusText}`);
+}
+
+const enc = encodeURIComponent;
+const line = (cart: string, id: string) => `/v1/carts/${enc(cart)}/lines/${enc(id)}`;
+
+export const api = {
+  bootstrap: () => call<Bootstrap>('GET', '/v1/till/bootstrap'),
+  status: () => call<SyncStatus>('GET', '/v1/sync/status'),
+  syncNow: () => call<unknown>('POST', '/v1/sync/now'),
+
+  search: (q: string, limit: number, cursor?: string) =>
+    call<Page<Product>>('GET', `/v1/products?q=${enc(q)}&limit=${limit}${cursor ? `&cursor=${enc(cursor)}` : ''}`),
+  product: (sku: string) => call<Product>('GET', `/v1/products/${enc(sku)}`),
+  lookup: (code: string) => call<Lookup>('GET', `/v1/lookup/${enc(code)}`),
+
+  openCart: (id: string, till: string) => call<Cart>('POST', '/v1/carts', { id, till }),
+  cart: (id: string) => call<Cart>('GET', `/v1/carts/${enc(id)}`),
+  carts: async (state: 'open' | 'parked') => rows(await call<Page<Cart> | Cart[]>('GET', `/v1/carts?state=${state}`)),
+  addLine: (cart: string, item: NewLine) => call<Cart>('POST', `/v1/carts/${enc(cart)}/lines`, item),
+  setQuantity: (cart: string, id: string, quantity_milli: number) =>
+    call<Cart>('PATCH', line(cart, id), { quantity_milli }),
+  removeLine: (cart: string, id: string) => call<Cart>('DELETE', line(cart, id)),
+  discountLine: (cart: string, id: string, discount: Discount) =>
+    call<Cart>('POST', `${line(cart, id)}/discounts`, discount),
+  clearLineDiscounts: (cart: string, id: string) => call<Cart>('DELETE', `${line(cart, id)}/discounts`),
+  discountCart: (cart: string, discount: Discount) => call<Cart>('POST', `/v1/carts/${enc(cart)}/discounts`, discount),
+  clearCartDiscounts: (cart: string) => call<Cart>('DELETE', `/v1/carts/${enc(cart)}/discounts`),
+  park: (cart: string) => call<Cart>('POST', `/v1/carts/${enc(cart)}/park`),
+  resume: (cart: string) => call<Cart>('POST', `/v1/carts/${enc(cart)}/resume`),
+  voidCart: (cart: string) => call<Cart>('POST', `/v1/carts/${enc(cart)}/void`),
+  checkout: (cart: string, till: string, tenders: Tender[], expected_total: number) =>
+    call<Sale>('POST', `/v1/carts/${enc(cart)}/checkout`, { till, tenders, expected_total }),
+
+  sale: (id: string) => call<Sale>('GET', `/v1/sales/${enc(id)}`),
+  receiptText: async (id: string) => {
+    const response = await send('GET', `/v1/sales/${enc(id)}/receipt?format=text`);
+    if (!response.ok) throw await refused(response);
+    return readText(response);
+  },
+  /** The address of a receipt to print; a copy says so on its face. */
+  receiptPage: (id: string, copy: boolean) => `/v1/sales/${enc(id)}/receipt?format=html&copy=${copy}`,
+};
+
+/** Lists come as a page; a bare array is taken too. */
+function rows<Row>(answer: Page<Row> | Row[]): Row[] {
+  return Array.isArray(answer) ? answer : answer.data;
+}

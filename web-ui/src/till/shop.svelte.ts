@@ -1,0 +1,38 @@
+/** What the node said at start about this store and till, and how its amounts are shown. */
+import { api } from '../api/client.ts';
+import type { Bootstrap, Product } from '../api/types.ts';
+import { money } from '../core/money.ts';
+import { unitName } from '../core/quantity.ts';
+import { settings } from '../ui/settings.svelte.ts';
+
+class Shop {
+  boot = $state.raw<Bootstrap | null>(null);
+
+  async load(): Promise<void> {
+    this.boot = await api.bootstrap();
+  }
+
+  get till(): string {
+    return this.boot?.till ?? '';
+  }
+
+  get exponent(): number {
+    return this.boot?.exponent ?? 2;
+  }
+
+  /** Minor units for reading, in the store's currency and the user's language. */
+  money(minor: number): string {
+    const of = this.boot ?? { currency: 'EUR', exponent: 2 };
+    return money(minor, of, settings.lang);
+  }
+
+  /** The price of a product with its unit: `€2.40 / kg`. */
+  price(product: Product): string {
+    if (product.price === null) return settings.t.noPrice;
+    const unit = unitName(product.unit.base, product.unit.base_per_unit);
+    const amount = this.money(product.price);
+    return unit ? settings.t.pricePer(amount, unit) : amount;
+  }
+}
+
+export const shop = new Shop();

@@ -1,0 +1,40 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { mock } from './dev/mock.mjs';
+import type { Connect, Plugin } from 'vite';
+import { defineConfig } from 'vitest/config';
+
+/** `TRADEPOST_NODE=http://127.0.0.1:7600 npm run dev` works on a real node; without it the mock answers. */
+const node = process.env.TRADEPOST_NODE;
+
+/** The node serves `till.html` at `/`; Vite's servers do the same, and answer the API in its place. */
+function development(): Plugin {
+  return {
+    name: 'tradepost-development',
+    configureServer: (server) => serve(server.middlewares),
+    configurePreviewServer: (server) => serve(server.middlewares),
+  };
+}
+
+function serve(middlewares: Connect.Server): void {
+  middlewares.use((request, _response, next) => {
+    if (request.url === '/' || request.url?.startsWith('/?')) request.url = '/till.html';
+    next();
+  });
+  if (!node) middlewares.use(mock());
+}
+
+const proxy = node ? { '/v1': { target: node, changeOrigin: true } } : undefined;
+
+export default defineConfig({
+  plugins: [svelte(), development()],
+  test: { include: ['src/**/*.test.ts'] },
+  server: { proxy },
+  preview: { proxy, headers: { 'content-security-policy': "default-src 'self'" } },
+  build: {
+    target: 'es2022',
+    // Nothing is inlined: the node's policy is `default-src 'self'`, which forbids data: addresses.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    rollupOptions: { input: 'till.html' },
+  },
+});
