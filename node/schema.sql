@@ -1,0 +1,157 @@
+CREATE TABLE aliases (
+    sku    TEXT NOT NULL PRIMARY KEY,
+    stands TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE barcodes (
+    gtin INTEGER NOT NULL,
+    sku  INTEGER NOT NULL,
+    PRIMARY KEY (gtin, sku)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE carts (
+    id      BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    state   INTEGER NOT NULL,                -- 1 open, 2 tendering, 3 parked, 4 paid, 5 voided
+    changed INTEGER NOT NULL,
+    body    TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX carts_by_state ON carts (state, changed) WHERE state IN (1, 2, 3);
+
+CREATE TABLE cells (
+    incarnation INTEGER NOT NULL,
+    sku         INTEGER NOT NULL,
+    minted      INTEGER NOT NULL DEFAULT 0,
+    used        INTEGER NOT NULL DEFAULT 0,
+    overdrawn   INTEGER NOT NULL DEFAULT 0,
+    settled     INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (sku, incarnation)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE customers (
+    id      BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    list    TEXT NOT NULL DEFAULT '',
+    version INTEGER NOT NULL DEFAULT 1,
+    record  TEXT                             -- none once erased
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE documents (
+    place   INTEGER PRIMARY KEY,             -- the event that holds it
+    id      BLOB NOT NULL CHECK (length(id) = 16),
+    kind    INTEGER NOT NULL,                -- 1 sale, 2 refund, 3 delivery, 4 adjustment
+    request BLOB,                            -- hash of the parsed request of a client-made id
+    series  TEXT,                            -- till and series of its receipt
+    n       INTEGER,                         -- its number there
+    day     INTEGER
+) STRICT;
+
+CREATE UNIQUE INDEX documents_by_id ON documents (id);
+
+CREATE UNIQUE INDEX documents_by_number ON documents (series, n) WHERE series IS NOT NULL;
+
+CREATE TABLE events (
+    place     INTEGER PRIMARY KEY,
+    kind      INTEGER NOT NULL,
+    signature BLOB,                          -- the author's, over the head that a group commit or a batch ended at
+    bytes     BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE gifts (
+    sku   INTEGER NOT NULL,
+    giver INTEGER NOT NULL,
+    taker INTEGER NOT NULL,
+    units INTEGER NOT NULL,
+    PRIMARY KEY (sku, giver, taker)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE incarnations (
+    no         INTEGER PRIMARY KEY,
+    id         BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+    role       INTEGER NOT NULL,             -- 1 present, 2 lost memory, 3 lone and enrolled since, 4 the hub's, 5 other
+    seq        INTEGER NOT NULL DEFAULT 0,
+    hash       BLOB NOT NULL CHECK (length(hash) = 32),
+    hlc        INTEGER NOT NULL DEFAULT 0,
+    acked      INTEGER NOT NULL DEFAULT 0,   -- the hub holds it durably up to here
+    device_key BLOB,
+    registered INTEGER NOT NULL DEFAULT 0,   -- in the signed roster, or alone
+    fenced     INTEGER NOT NULL DEFAULT 0,
+    retired    INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE meta (
+    key   TEXT NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE prices (
+    no         INTEGER PRIMARY KEY,          -- order of publication
+    sku        INTEGER NOT NULL,
+    list       TEXT NOT NULL,
+    valid_from INTEGER NOT NULL,
+    valid_to   INTEGER,
+    price      INTEGER NOT NULL,
+    epoch      INTEGER NOT NULL,
+    version    INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX prices_by_sku ON prices (sku);
+
+CREATE TABLE products (
+    sku  INTEGER PRIMARY KEY,
+    no   INTEGER NOT NULL,                   -- order of first appearance in this epoch of the catalog stream
+    plu  INTEGER,
+    body TEXT NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX products_by_no ON products (no);
+
+CREATE INDEX products_by_plu ON products (plu) WHERE plu IS NOT NULL;
+
+CREATE TABLE promotions (
+    id   TEXT NOT NULL PRIMARY KEY,
+    body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE refinery_schema_history(
+             version int4 PRIMARY KEY,
+             name VARCHAR(255),
+             applied_on VARCHAR(255),
+             checksum VARCHAR(255));
+
+CREATE TABLE refunded (
+    sale     BLOB NOT NULL,
+    line     INTEGER NOT NULL,
+    quantity INTEGER NOT NULL,
+    net      INTEGER NOT NULL,
+    tax      INTEGER NOT NULL,
+    PRIMARY KEY (sale, line)
+) STRICT, WITHOUT ROWID;
+
+CREATE VIRTUAL TABLE search USING fts5 (
+    words, content = '', contentless_delete = 1, detail = none, prefix = '2 3 4',
+    tokenize = 'unicode61 remove_diacritics 0'
+);
+
+CREATE TABLE settings (
+    version INTEGER PRIMARY KEY,             -- receipts are printed again with the header of their own version
+    body    TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE skus (
+    no  INTEGER PRIMARY KEY,
+    sku TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE stock (
+    sku       INTEGER PRIMARY KEY,
+    on_hand   INTEGER NOT NULL DEFAULT 0,
+    minted    INTEGER NOT NULL DEFAULT 0,
+    used      INTEGER NOT NULL DEFAULT 0,
+    overdrawn INTEGER NOT NULL DEFAULT 0,
+    settled   INTEGER NOT NULL DEFAULT 0,
+    given     INTEGER NOT NULL DEFAULT 0,
+    received  INTEGER NOT NULL DEFAULT 0,
+    lone      INTEGER NOT NULL DEFAULT 0,    -- on hand by the lone log until the hub has booked the opening
+    CHECK (minted + received - given - used >= 0),
+    CHECK (overdrawn >= settled)
+) STRICT;

@@ -1,0 +1,243 @@
+//! Taking in what others wrote: one transaction a batch, and the stream's end moves in it (`model.md` §6).
+
+use super::clock::Now;
+use super::node::Node;
+use super::problem::{Answer, Stop};
+use super::shelf::HeldShelf;
+use crate::db::incarnations::{self, Known, Part};
+use crate::db::stock;
+use crate::db::{Fault, catalog, events};
+use std::collections::BTreeSet;
+use tradepost_commerce::document::Sku;
+use tradepost_sync::body::{Body, RosterChanged};
+use tradepost_sync::effects::{self, Cell, Effects};
+use tradepost_sync::event::{Event, Head};
+use tradepost_sync::ids::Hash;
+use tradepost_sync::rights::Row;
+use tradepost_sync::session::{Applied, Batch, Encoding};
+use tradepost_sync::signing::verify_head;
+use tradepost_sync::wire::{Stretch, unpack, unpack_raw};
+
+/// Applies a batch; what became of it.
+///
+/// # Errors
+/// A fault.
+pub fn join(node: &mut Node, now: Now, batch: &Batch) -> Answer<Applied> {
+    let known = incarnations::find(node.conn(), &batch.incarnation)?;
+    let held = known.as_ref().map_or(0, |k| k.head.seq);
+    if batch.to() <= held {
+        return repeated(node, known.as_ref(), batch);
+    }
+    if batch.from > held + 1 {
+        return Ok(Applied::NeedFrom { incarnation: batch.incarnation, from: held + 1 });
+    }
+    if batch.incarnation == node.head.incarnation {
+        // Somebody holds more of this node than it does itself.
+        return Ok(Applied::Fork);
+    }
+    let Some(known) = known.filter(|k| k.device_key.is_some()) else { return Ok(Applied::Bad) };
+    let key = known.device_key.unwrap_or_default();
+    if verify_head(&key, &batch.end(), &batch.signature).is_err() {
+        return Ok(Applied::Bad);
+    }
+    let prev = prev_hash(node, &known, batch.from)?;
+    let events = match read(node, batch, prev) {
+        Read::Events(events) => events,
+        Read::NeedRaw => {
+            return Ok(Applied::NeedRaw { incarnation: batch.incarnation, from: batch.from, to: batch.to() });
+        }
+        Read::Bad => return Ok(Applied::Bad),
+    };
+    match chained(&events, prev, batch) {
+        Chain::Whole => take_in(node, now, &known, batch, &events),
+        Chain::Fork => Ok(Applied::Fork),
+        Chain::Bad => Ok(Applied::Bad),
+    }
+}
+
+fn repeated(node: &Node, known: Option<&Known>, batch: &Batch) -> Answer<Applied> {
+    let Some(known) = known else { return Ok(Applied::Bad) };
+    let held = events::bytes(node.conn(), events::place(known.no, batch.to()))?;
+    let same = held.is_some_and(|bytes| tradepost_sync::event::hash_of(&bytes) == batch.end_hash);
+    Ok(if same { Applied::Done(known.mark()) } else { Applied::Fork })
+}
+
+fn prev_hash(node: &Node, known: &Known, from: u64) -> Result<Hash, Fault> {
+    if from <= 1 {
+        return Ok(Hash::ZERO);
+    }
+    if from == known.head.seq + 1 {
+        return Ok(known.head.hash);
+    }
+    let bytes = events::bytes(node.conn(), events::place(known.no, from - 1))?;
+    Ok(bytes.map_or(Hash::ZERO, |bytes| tradepost_sync::event::hash_of(&bytes)))
+}
+
+enum Read {
+    Events(Vec<Event>),
+    NeedRaw,
+    Bad,
+}
+
+fn read(node: &Node, batch: &Batch, prev: Hash) -> Read {
+    match batch.encoding {
+        Encoding::Raw => match unpack_raw(&batch.payload) {
+            Ok(events) => Read::Events(events),
+            Err(_) => Read::Bad,
+        },
+        Encoding::Compact => {
+            let stretch = Stretch {
+                incarnation: batch.incarnation,
+                from: batch.from,
+                count: batch.count,
+                prev,
+                end: batch.end_hash,
+            };
+            match unpack(&batch.payload, stretch, batch.catalog, &HeldShelf::new(node.conn())) {
+                Ok(events) => Read::Events(events),
+                Err(_) => Read::NeedRaw,
+            }
+        }
+    }
+}
+
+enum Chain {
+    Whole,
+    Fork,
+    Bad,
+}
+
+fn chained(events: &[Event], prev: Hash, batch: &Batch) -> Chain {
+    let mut before = prev;
+    for (seq, event) in (batch.from..).zip(events) {
+        let envelope = &event.envelope;
+        if envelope.incarnation != batch.incarnation || envelope.seq != seq {
+            return Chain::Bad;
+        }
+        if envelope.prev_hash != before {
+            return if seq == batch.from { Chain::Fork } else { Chain::Bad };
+        }
+        before = event.hash;
+    }
+    let whole = before == batch.end_hash && u32::try_from(events.len()) == Ok(batch.count);
+    if whole { Chain::Whole } else { Chain::Bad }
+}
+
+fn take_in(node: &mut Node, now: Now, known: &Known, batch: &Batch, events: &[Event]) -> Answer<Applied> {
+    let mut gained = BTreeSet::new();
+    let mut opened = false;
+    for event in events.iter().filter(|e| e.envelope.seq > known.head.seq) {
+        events::insert(node.conn(), known.no, event)?;
+        opened |= apply(node, known, event, &mut gained)?;
+    }
+    if opened {
+        lone_stock_is_booked(node)?;
+    }
+    let Some(last) = events.last() else { return Ok(Applied::Bad) };
+    let head = Head {
+        incarnation: batch.incarnation,
+        seq: last.envelope.seq,
+        hash: last.hash,
+        hlc: last.envelope.hlc,
+    };
+    incarnations::set_head(node.conn(), known.no, &head)?;
+    events::sign(node.conn(), events::place(known.no, head.seq), &batch.signature)?;
+    node.head.hlc = node.head.hlc.observe(head.hlc, now.wall);
+    node.touch();
+    node.settle(now, gained)?;
+    Ok(Applied::Done(batch.end()))
+}
+
+/// An event whose effects can't be read stays a fact without effects, and is said aloud; a till goes on. Answers
+/// whether it opened stock.
+fn apply(node: &mut Node, known: &Known, event: &Event, gained: &mut BTreeSet<Sku>) -> Answer<bool> {
+    let body = match event.body() {
+        Ok(body) => body,
+        Err(error) => {
+            tracing::error!(%error, seq = event.envelope.seq, "an event of another was kept without its effects");
+            return Ok(false);
+        }
+    };
+    match effects::of(&event.envelope, &body) {
+        Ok(effects) => apply_effects(node, known, &effects, gained)?,
+        Err(error) => {
+            tracing::error!(%error, seq = event.envelope.seq, "effects of another's event were not applied")
+        }
+    }
+    match &body {
+        Body::RosterChanged(roster) if known.part == Part::Hub => apply_roster(node, roster)?,
+        Body::StockOpened(_) if known.part == Part::Hub => return Ok(true),
+        Body::SkuAliased(alias) if known.part == Part::Hub => {
+            same_item(node, &alias.from, &alias.to)?;
+        }
+        _ => {}
+    }
+    Ok(false)
+}
+
+fn apply_effects(
+    node: &mut Node,
+    known: &Known,
+    effects: &Effects,
+    gained: &mut BTreeSet<Sku>,
+) -> Result<(), Stop> {
+    for effect in &effects.cells {
+        let sku = catalog::intern(node.conn(), &effect.sku)?;
+        let mut cells = Row::default();
+        match effect.cell {
+            Cell::Minted => cells.minted = effect.units,
+            Cell::Used => cells.used = effect.units,
+            Cell::Overdrawn => cells.overdrawn = effect.units,
+            Cell::Settled => cells.settled = effect.units,
+            Cell::Given(to) if to == node.head.incarnation => {
+                let mut row = node.stock(sku)?;
+                row.received = row.received.saturating_add(effect.units);
+                node.set_stock(sku, row);
+                gained.insert(effect.sku.clone());
+                stock::add_gift(node.conn(), known.no, node.me.no, sku, effect.units)?;
+                continue;
+            }
+            Cell::Given(to) => {
+                let taker = incarnations::intern(node.conn(), &to, Part::Other)?;
+                stock::add_gift(node.conn(), known.no, taker, sku, effect.units)?;
+                continue;
+            }
+        }
+        stock::add_cells(node.conn(), known.no, sku, &cells)?;
+    }
+    for effect in &effects.ledger {
+        node.move_goods(&effect.sku, effect.units)?;
+    }
+    Ok(())
+}
+
+/// The whole roster, each time: who is a member, and whether this node is.
+fn apply_roster(node: &mut Node, roster: &RosterChanged) -> Answer<()> {
+    for member in &roster.members {
+        let no = incarnations::intern(node.conn(), &member.incarnation, Part::Other)?;
+        let key = Some(&member.device_key);
+        incarnations::set_standing(node.conn(), no, key, true, member.fenced, member.retired)?;
+        if member.incarnation == node.head.incarnation {
+            node.me.registered = !member.fenced && !member.retired;
+        }
+    }
+    Ok(())
+}
+
+/// Whatever was booked under one code counts as the other, as at the hub.
+fn same_item(node: &mut Node, from: &Sku, to: &Sku) -> Answer<()> {
+    catalog::put_alias(node.conn(), from, to)?;
+    node.flush()?;
+    stock::merge(node.conn(), catalog::intern(node.conn(), from)?, catalog::intern(node.conn(), to)?)?;
+    node.forget_stock();
+    Ok(())
+}
+
+/// The hub has booked what the lone log left, in one transaction and perhaps under other names: nothing of it waits
+/// any longer.
+fn lone_stock_is_booked(node: &mut Node) -> Answer<()> {
+    node.flush()?;
+    stock::forget_lone(node.conn())?;
+    node.forget_stock();
+    Ok(())
+}

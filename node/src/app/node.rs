@@ -1,0 +1,506 @@
+//! The node on its one writing thread: load, decide, save in one transaction for a group of requests.
+//!
+//! What is read again and again (items, settings, stock, numbers) is kept in memory; nothing else writes the file,
+//! so what is kept is right until a group is given up. It runs without its thread too: `begin`, requests, `commit`.
+
+use super::clock::{Clock, Now};
+use super::problem::{Answer, Code, no};
+use crate::db::catalog::Item;
+use crate::db::directory::Directory;
+use crate::db::incarnations::{self, Part};
+use crate::db::sidecar::Sidecar;
+use crate::db::stock::Stock;
+use crate::db::{Db, Fault, catalog, documents, events, meta, stock};
+use jiff::tz::TimeZone;
+use rusqlite::Connection;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tradepost_commerce::checkout::Counter;
+use tradepost_commerce::document::{CatalogVersion, Sku, StaffId};
+use tradepost_commerce::price_book::PriceBook;
+use tradepost_commerce::promotion::Promotion;
+use tradepost_commerce::settings::Settings;
+use tradepost_commerce::time::UtcMs;
+use tradepost_sync::body::{Body, ReceiptNumber, RightsSettled};
+use tradepost_sync::effects::{self, Cell, Effects};
+use tradepost_sync::event::{Event, Head, Stamp};
+use tradepost_sync::frontier::HeadMark;
+use tradepost_sync::ids::Incarnation;
+use tradepost_sync::rights::{self, Standing};
+use tradepost_sync::signing::Device;
+
+/// Items kept in memory; when there are more, all are let go.
+const ITEMS_MAX: usize = 8_192;
+/// Stock rows kept in memory.
+const STOCK_MAX: usize = 16_384;
+
+/// Where random bytes come from.
+pub type Luck = Box<dyn FnMut() -> [u8; 32] + Send>;
+
+/// The rules of the counter: settings, promotions and the catalog they come from.
+#[derive(Debug)]
+pub struct Rulebook {
+    /// The store's settings.
+    pub settings: Settings,
+    /// Its time zone.
+    pub zone: TimeZone,
+    /// All promotions.
+    pub promotions: Vec<Promotion>,
+    /// The catalog's version.
+    pub catalog: CatalogVersion,
+}
+
+/// An item with its prices.
+#[derive(Debug)]
+pub struct ShelfItem {
+    /// The product and its numbers.
+    pub item: Item,
+    /// Its prices.
+    pub book: PriceBook,
+}
+
+/// The incarnation that writes now.
+#[derive(Clone, Copy, Debug)]
+pub struct Me {
+    /// Its small number.
+    pub no: i64,
+    /// In the signed roster, or alone.
+    pub registered: bool,
+    /// Belongs to a hub's store.
+    pub enrolled: bool,
+}
+
+/// A fact that was written in this group, not yet durable.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// Where it stands.
+    pub place: i64,
+    /// The event.
+    pub event: Event,
+    /// Its body.
+    pub body: Body,
+}
+
+/// The node. See the module.
+pub struct Node {
+    pub(crate) directory: Directory,
+    pub(crate) db: Db,
+    pub(crate) sidecar: Sidecar,
+    pub(crate) device: Device,
+    pub(crate) luck: Luck,
+    pub(crate) clock: Clock,
+    pub(crate) me: Me,
+    pub(crate) head: Head,
+    pub(crate) rulebook: Arc<Rulebook>,
+    committed: Head,
+    touched: bool,
+    items: HashMap<Sku, Arc<ShelfItem>>,
+    stock: HashMap<i64, (Stock, bool)>,
+    series: HashMap<String, u64>,
+}
+
+/// What [`super::start`] found, for [`Node::assemble`].
+pub(crate) struct Parts {
+    pub(crate) directory: Directory,
+    pub(crate) db: Db,
+    pub(crate) sidecar: Sidecar,
+    pub(crate) device: Device,
+    pub(crate) luck: Luck,
+    pub(crate) clock: Clock,
+}
+
+impl Node {
+    pub(crate) fn assemble(parts: Parts) -> Result<Self, Fault> {
+        let Parts { directory, db, sidecar, device, luck, clock } = parts;
+        let rulebook = Arc::new(Rulebook::load(db.conn())?);
+        let (me, head) = load_me(db.conn())?;
+        Ok(Self {
+            directory,
+            db,
+            sidecar,
+            device,
+            luck,
+            clock,
+            me,
+            head,
+            rulebook,
+            committed: head,
+            touched: false,
+            items: HashMap::new(),
+            stock: HashMap::new(),
+            series: HashMap::new(),
+        })
+    }
+
+    /// Begins a group.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn begin(&mut self) -> Result<(), Fault> {
+        self.touched = false;
+        self.committed = self.head;
+        self.db.begin()
+    }
+
+    /// Makes a group durable: projections and the signed head in the same transaction, then the sidecar. Only
+    /// after it may anybody be answered. Answers whether anything was written.
+    ///
+    /// # Errors
+    /// [`Fault`]. After [`Fault::Full`] nothing of the group happened; call [`Self::give_up`].
+    pub fn commit(&mut self) -> Result<bool, Fault> {
+        if !self.touched {
+            self.db.rollback()?;
+            return Ok(false);
+        }
+        self.flush()?;
+        let moved = self.head != self.committed;
+        if moved {
+            incarnations::set_head(self.conn(), self.me.no, &self.head)?;
+            let signature = self.device.sign_head(&self.mark());
+            events::sign(self.conn(), events::place(self.me.no, self.head.seq), &signature)?;
+        }
+        self.db.commit()?;
+        if moved {
+            // The commit stands, so a sidecar that can't follow is no refusal any more: the process must end.
+            let mark = self.mark();
+            self.sidecar.note(&mark).map_err(|e| Fault::Fatal(format!("the sidecar: {e}")))?;
+        }
+        self.committed = self.head;
+        Ok(true)
+    }
+
+    /// Forgets a group that could not be made durable.
+    ///
+    /// # Errors
+    /// [`Fault`]: then the process must end.
+    pub fn give_up(&mut self) -> Result<(), Fault> {
+        self.db.rollback()?;
+        self.reload()
+    }
+
+    /// Reads everything that is kept in memory again.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(crate) fn reload(&mut self) -> Result<(), Fault> {
+        self.items.clear();
+        self.stock.clear();
+        self.series.clear();
+        self.rulebook = Arc::new(Rulebook::load(self.db.conn())?);
+        (self.me, self.head) = load_me(self.db.conn())?;
+        Ok(())
+    }
+
+    /// Writes what only memory knows of the present incarnation, so that tables can be changed behind it.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(crate) fn flush(&mut self) -> Result<(), Fault> {
+        for (sku, (row, dirty)) in self.stock.iter_mut().filter(|(_, (_, dirty))| *dirty) {
+            stock::store(self.db.conn(), *sku, row)?;
+            *dirty = false;
+        }
+        if self.stock.len() > STOCK_MAX {
+            self.stock.clear();
+        }
+        Ok(())
+    }
+
+    /// Reads stock rows anew: the table was changed behind the rows that memory holds, once they were flushed.
+    pub(crate) fn forget_stock(&mut self) {
+        self.stock.clear();
+    }
+
+    /// Says that the group wrote something that is no event.
+    pub(crate) fn touch(&mut self) {
+        self.touched = true;
+    }
+
+    /// The write connection.
+    pub(crate) fn conn(&self) -> &Connection {
+        self.db.conn()
+    }
+
+    /// The end of the own stream.
+    pub fn mark(&self) -> HeadMark {
+        HeadMark { incarnation: self.head.incarnation, seq: self.head.seq, hash: self.head.hash }
+    }
+
+    /// Who writes now.
+    pub fn me(&self) -> (Incarnation, Me) {
+        (self.head.incarnation, self.me)
+    }
+
+    /// The rules of the counter.
+    pub fn rulebook(&self) -> &Arc<Rulebook> {
+        &self.rulebook
+    }
+
+    /// All clocks at a reading of the machine's.
+    pub fn now(&self, wall: i64, boot: i64) -> Now {
+        self.clock.read(wall, boot)
+    }
+
+    /// The device's keys.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Where the database lies.
+    pub fn db_path(&self) -> std::path::PathBuf {
+        self.directory.db()
+    }
+
+    /// The clocks, to tell them something.
+    pub fn clock_mut(&mut self) -> &mut Clock {
+        &mut self.clock
+    }
+
+    /// Writes the WAL back when it has grown.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn rest(&self) -> Result<bool, Fault> {
+        self.db.checkpoint_if_due()
+    }
+
+    /// Leaves the file tidy behind a program that ends.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn close(self) -> Result<(), Fault> {
+        self.db.checkpoint_fully()
+    }
+
+    /// An item with its prices.
+    ///
+    /// # Errors
+    /// `UNKNOWN_SKU`, or a fault.
+    pub(crate) fn item(&mut self, sku: &Sku) -> Answer<Arc<ShelfItem>> {
+        if let Some(item) = self.items.get(sku) {
+            return Ok(Arc::clone(item));
+        }
+        let found = match catalog::by_sku(self.conn(), sku)? {
+            Some(item) => Some(item),
+            None => match catalog::alias(self.conn(), sku)? {
+                Some(stands) => catalog::by_sku(self.conn(), &stands)?,
+                None => None,
+            },
+        };
+        let Some(item) = found else {
+            return Err(no(Code::UnknownSku, format!("the catalog has no item {}", sku.0)));
+        };
+        let item = Arc::new(ShelfItem::load(self.conn(), item, self.rulebook.catalog)?);
+        if self.items.len() >= ITEMS_MAX {
+            self.items.clear();
+        }
+        self.items.insert(sku.clone(), Arc::clone(&item));
+        Ok(item)
+    }
+
+    /// The catalog has changed: what was kept of it is let go.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(crate) fn catalog_changed(&mut self) -> Result<(), Fault> {
+        self.items.clear();
+        self.rulebook = Arc::new(Rulebook::load(self.db.conn())?);
+        self.touch();
+        Ok(())
+    }
+
+    /// An item's stock as this group sees it.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(crate) fn stock(&mut self, sku: i64) -> Result<Stock, Fault> {
+        if let Some((row, _)) = self.stock.get(&sku) {
+            return Ok(*row);
+        }
+        let row = stock::load(self.db.conn(), sku)?;
+        self.stock.insert(sku, (row, false));
+        Ok(row)
+    }
+
+    /// What may be promised of an item.
+    pub(crate) fn standing(&self, row: &Stock) -> Standing {
+        Standing { rights: row.rights(), held: 0, registered: self.me.registered, locked: false }
+    }
+
+    /// The number the next document of a till will have.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(crate) fn next_number(&mut self, till: &str) -> Result<ReceiptNumber, Fault> {
+        let series = self.head.incarnation.series();
+        let name = documents::series_name(till, &series);
+        let last = match self.series.get(&name) {
+            Some(last) => *last,
+            None => documents::last_number(self.db.conn(), &name)?,
+        };
+        Ok(ReceiptNumber { till: till.to_owned(), series, n: last + 1 })
+    }
+
+    /// Gives that number out.
+    pub(crate) fn take_number(&mut self, number: &ReceiptNumber) {
+        let name = documents::series_name(&number.till, &number.series);
+        self.series.insert(name, number.n);
+    }
+
+    /// What is in force at the counter.
+    pub(crate) fn counter(rulebook: &Rulebook, now: Now) -> Counter<'_> {
+        Counter {
+            settings: &rulebook.settings,
+            promotions: &rulebook.promotions,
+            catalog: rulebook.catalog,
+            now: UtcMs(now.trading),
+        }
+    }
+
+    /// Writes a fact into the own log with all its effects. After this nothing may refuse.
+    ///
+    /// # Errors
+    /// `BAD_QUANTITY` before anything is written, where the fact can't be true; or a fault.
+    pub(crate) fn write(
+        &mut self,
+        now: Now,
+        till: Option<&str>,
+        staff: Option<StaffId>,
+        body: Body,
+    ) -> Answer<Written> {
+        let stamp = Stamp {
+            wall: now.wall,
+            tau: now.tau,
+            trading: now.trading,
+            till: till.map(str::to_owned),
+            shift: None,
+            staff,
+        };
+        let mut head = self.head;
+        let event = head.append(stamp, &body).map_err(|e| no(Code::BadQuantity, e.to_string()))?;
+        let effects =
+            effects::of(&event.envelope, &body).map_err(|e| no(Code::BadQuantity, e.to_string()))?;
+        self.touched = true;
+        let place = events::insert(self.conn(), self.me.no, &event)?;
+        self.apply_own(&effects)?;
+        self.head = head;
+        Ok(Written { place, event, body })
+    }
+
+    /// The present incarnation's own effects go to its own row.
+    fn apply_own(&mut self, effects: &Effects) -> Result<(), Fault> {
+        for effect in &effects.cells {
+            let sku = self.sku_no(&effect.sku)?;
+            let mut row = self.stock(sku)?;
+            add_own(&mut row, effect.cell, effect.units)?;
+            if let Cell::Given(to) = effect.cell {
+                let taker = incarnations::intern(self.conn(), &to, Part::Other)?;
+                stock::add_gift(self.conn(), self.me.no, taker, sku, effect.units)?;
+            }
+            self.set_stock(sku, row);
+        }
+        for effect in &effects.ledger {
+            self.move_goods(&effect.sku, effect.units)?;
+        }
+        Ok(())
+    }
+
+    /// Moves goods on the shelf.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(crate) fn move_goods(&mut self, sku: &Sku, units: i64) -> Result<(), Fault> {
+        let sku = self.sku_no(sku)?;
+        let mut row = self.stock(sku)?;
+        row.on_hand = row.on_hand.checked_add(units).ok_or_else(overflow)?;
+        self.set_stock(sku, row);
+        Ok(())
+    }
+
+    pub(crate) fn set_stock(&mut self, sku: i64, row: Stock) {
+        self.touched = true;
+        self.stock.insert(sku, (row, true));
+    }
+
+    pub(crate) fn sku_no(&mut self, sku: &Sku) -> Result<i64, Fault> {
+        match self.items.get(sku) {
+            Some(item) if item.item.product.sku == *sku => Ok(item.item.sku_no),
+            _ => catalog::intern(self.conn(), sku),
+        }
+    }
+
+    /// Covers open overdraw with rights that have just come (`model.md` §2: a holder settles on arrival).
+    ///
+    /// # Errors
+    /// A fault.
+    pub(crate) fn settle(&mut self, now: Now, skus: impl IntoIterator<Item = Sku>) -> Answer<()> {
+        for sku in skus {
+            let no = self.sku_no(&sku)?;
+            let row = self.stock(no)?;
+            let units = rights::settle(&self.standing(&row), row.overdraw());
+            if units > 0 {
+                self.write(now, None, None, RightsSettled { sku, units }.into())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn add_own(row: &mut Stock, cell: Cell, units: u64) -> Result<(), Fault> {
+    let cell = match cell {
+        Cell::Minted => &mut row.minted,
+        Cell::Used => &mut row.used,
+        Cell::Overdrawn => &mut row.overdrawn,
+        Cell::Settled => &mut row.settled,
+        Cell::Given(_) => &mut row.given,
+    };
+    *cell = cell.checked_add(units).ok_or_else(overflow)?;
+    Ok(())
+}
+
+fn overflow() -> Fault {
+    Fault::Fatal("a stock figure would leave its range".to_owned())
+}
+
+fn load_me(conn: &Connection) -> Result<(Me, Head), Fault> {
+    let me =
+        incarnations::present(conn)?.ok_or_else(|| Fault::Fatal("no incarnation writes here".to_owned()))?;
+    let enrolled = meta::get::<bool>(conn, "enrolled")?.unwrap_or(false);
+    Ok((Me { no: me.no, registered: me.registered && !me.fenced, enrolled }, me.head))
+}
+
+impl Rulebook {
+    /// Reads the rules from the file.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn load(conn: &Connection) -> Result<Self, Fault> {
+        let settings = catalog::settings(conn)?.unwrap_or_default();
+        let zone = TimeZone::get(&settings.time_zone).unwrap_or_else(|error| {
+            tracing::warn!(zone = %settings.time_zone, %error, "unknown time zone; UTC is used");
+            TimeZone::UTC
+        });
+        let catalog = catalog_version(conn)?;
+        Ok(Self { settings, zone, promotions: catalog::promotions(conn)?, catalog })
+    }
+}
+
+/// The catalog's version that is held.
+///
+/// # Errors
+/// [`Fault`].
+pub fn catalog_version(conn: &Connection) -> Result<CatalogVersion, Fault> {
+    Ok(meta::get(conn, "catalog")?.unwrap_or_default())
+}
+
+impl ShelfItem {
+    /// Reads an item's prices.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn load(conn: &Connection, item: Item, catalog: CatalogVersion) -> Result<Self, Fault> {
+        let prices = catalog::prices(conn, item.sku_no, &item.product.sku)?;
+        let book = PriceBook::new(catalog, prices.into_iter().map(|(entry, _)| entry));
+        Ok(Self { item, book })
+    }
+}

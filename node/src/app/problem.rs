@@ -1,0 +1,273 @@
+//! Every "no" a caller can get, by its stable code (RFC 9457 over HTTP; `resilience.md`).
+
+use crate::db::Fault;
+use tradepost_commerce::refusal::{RefundRefusal, Refusal};
+
+/// Why something did not happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// A business "no", or a request that makes no sense. Nothing was changed.
+    No(Box<Problem>),
+    /// The disk or the file.
+    Fault(Fault),
+}
+
+/// What `app` answers.
+pub type Answer<T> = Result<T, Stop>;
+
+/// A "no" with its name and its words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Its name.
+    pub code: Code,
+    /// The sentence, with the numbers.
+    pub detail: String,
+    /// Where it sits, in parts.
+    pub errors: Vec<FieldError>,
+}
+
+/// Trouble in one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// RFC 6901 pointer into the request.
+    pub pointer: String,
+    /// The finer name.
+    pub code: String,
+    /// The sentence.
+    pub detail: String,
+}
+
+macro_rules! codes {
+    ($( $name:ident = $text:literal, $status:literal, $retryable:literal, $title:literal, $help:literal; )*) => {
+        /// The stable names.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[allow(missing_docs, reason = "title and help of each are beside it, and served under /problems")]
+        pub enum Code { $( $name, )* }
+
+        impl Code {
+            /// All of them.
+            pub const ALL: &'static [Code] = &[$( Code::$name, )*];
+
+            /// SCREAMING_SNAKE, as programs compare it.
+            pub fn name(self) -> &'static str {
+                match self { $( Code::$name => $text, )* }
+            }
+
+            /// The HTTP status.
+            pub fn status(self) -> u16 {
+                match self { $( Code::$name => $status, )* }
+            }
+
+            /// Whether the same request may succeed later.
+            pub fn retryable(self) -> bool {
+                match self { $( Code::$name => $retryable, )* }
+            }
+
+            /// A few words.
+            pub fn title(self) -> &'static str {
+                match self { $( Code::$name => $title, )* }
+            }
+
+            /// What to do about it.
+            pub fn help(self) -> &'static str {
+                match self { $( Code::$name => $help, )* }
+            }
+        }
+    };
+}
+
+codes! {
+    UnknownSku = "UNKNOWN_SKU", 422, false, "No such item", "Check the SKU; the catalog has no item of that code.";
+    UnknownBarcode = "UNKNOWN_BARCODE", 422, false, "No item has this barcode", "Search for the item by name, or add the barcode to its product.";
+    NoSuchCode = "UNKNOWN_BARCODE", 404, false, "No item has this code", "Search for the item by name, or add the code to its product.";
+    BadCheckDigit = "BAD_CHECK_DIGIT", 422, false, "The check digit is wrong", "The code was misread: scan it again.";
+    BadCode = "BAD_CODE", 422, false, "The code can't be read", "Scan it again or type it.";
+    BadQuantity = "BAD_QUANTITY", 422, false, "The quantity can't be sold", "Quantities are thousandths of the pricing unit, above zero, whole in what the shelf counts, and within the settings' limit.";
+    BadMoney = "BAD_MONEY", 422, false, "The amount makes no sense", "Amounts are whole minor units, not below zero.";
+    ShortTender = "SHORT_TENDER", 422, false, "Not enough was paid", "Take what is still due; the detail says how much.";
+    TenderNotTaken = "TENDER_NOT_TAKEN", 422, false, "A tender was not taken", "Only money that was taken pays.";
+    EmptyBasket = "EMPTY_BASKET", 422, false, "Nothing to sell", "Name at least one line.";
+    TooManyLines = "TOO_MANY_LINES", 422, false, "Too many lines", "Split it into two documents.";
+    SaleIdReused = "SALE_ID_REUSED", 422, false, "This id belongs to another request", "Make a new id for a new sale. The same id is only for the very same request.";
+    BadSaleId = "BAD_SALE_ID", 422, false, "Not a usable id", "Ids of sales and refunds are UUIDs of version 7.";
+    BadId = "BAD_ID", 422, false, "Not a usable id", "Ids are UUIDs.";
+    BadTill = "BAD_TILL", 422, false, "Not a usable till", "A till is named by 1 to 8 letters and digits.";
+    NotForSale = "NOT_FOR_SALE", 422, false, "The item is not for sale", "It is not, or no longer, in the range.";
+    NoPrice = "NO_PRICE", 422, false, "The item has no price", "Publish a price, or give one by hand with a reason.";
+    NoTaxRate = "NO_TAX_RATE", 422, false, "No tax rate is in force", "Add a rate for the item's tax category to the settings.";
+    BadDiscount = "BAD_DISCOUNT", 422, false, "The discount makes no sense", "A percentage is between nothing and all, a fixed amount not below zero; coupons go on the whole order.";
+    SerialsMissing = "SERIALS_MISSING", 422, false, "Serial numbers are missing", "Scan the serial number of every piece.";
+    AgeCheckRequired = "AGE_CHECK_REQUIRED", 422, false, "The customer's age must be checked", "Check it and say how, in age_check of the line.";
+    StrictStockShort = "STRICT_STOCK_SHORT", 409, true, "Not enough may be promised", "The item is sold only within the rights held here; receive goods or ask the hub for rights.";
+    TotalChanged = "TOTAL_CHANGED", 409, true, "The total is another one now", "Show the new total to the customer and ask again.";
+    CartClosed = "CART_CLOSED", 409, false, "The cart is closed", "It is parked, paid or voided; resume it or open a new one.";
+    CartEmpty = "CART_EMPTY", 422, false, "The cart is empty", "Scan something first.";
+    NoSuchLine = "NO_SUCH_LINE", 404, false, "No such line", "Read the cart again.";
+    NotCustodian = "NOT_CUSTODIAN", 409, false, "Another one holds it", "Only its custodian may finish it.";
+    MoreThanSold = "MORE_THAN_SOLD", 422, false, "More than was sold", "The detail says what was sold and what came back before.";
+    BadRefund = "BAD_REFUND", 422, false, "The refund makes no sense", "The detail says why.";
+    NotFound = "NOT_FOUND", 404, false, "Not here", "Check the address.";
+    MethodNotAllowed = "METHOD_NOT_ALLOWED", 405, false, "Not this way", "The Allow header names the methods there are.";
+    UnknownField = "UNKNOWN_FIELD", 422, false, "A field nobody knows", "Take it out, or check its spelling.";
+    MissingField = "MISSING_FIELD", 422, false, "A field is missing", "Add it.";
+    WrongType = "WRONG_TYPE", 422, false, "A value of the wrong kind", "Numbers are JSON numbers without quotes, ids are text.";
+    BadJson = "BAD_JSON", 400, false, "Not JSON", "Send one JSON document.";
+    BadQuery = "BAD_QUERY", 400, false, "The query makes no sense", "Check the parameters after the question mark.";
+    BodyTooLarge = "BODY_TOO_LARGE", 413, false, "Too much at once", "A body may have 1 MB.";
+    UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", 415, false, "Only JSON is taken", "Send content-type: application/json.";
+    MisdirectedHost = "MISDIRECTED_HOST", 421, false, "Not the host you mean", "Use an address this node was told to answer for.";
+    BadOrigin = "BAD_ORIGIN", 403, false, "Another site's page", "Only the node's own pages may write.";
+    Closing = "CLOSING", 503, true, "The node is closing", "Try again in a moment.";
+    DiskFull = "DISK_FULL", 507, true, "The disk is full", "Make room; nothing was written, and it resumes by itself.";
+    EnrolledCatalog = "ENROLLED_CATALOG", 409, false, "The hub keeps the catalog", "Change it at the hub.";
+    NotEnrolled = "NOT_ENROLLED", 409, false, "Not enrolled", "Enrol the node with a code from the hub first.";
+    AlreadyEnrolled = "ALREADY_ENROLLED", 409, false, "Enrolled already", "A node belongs to one store.";
+    EnrolmentRefused = "ENROLMENT_REFUSED", 403, false, "The hub refused the code", "Make a new code at the hub; each is good once and for ten minutes.";
+    HubUnreachable = "HUB_UNREACHABLE", 503, true, "The hub can't be reached", "Selling goes on; check the cable and the address.";
+    Unauthorized = "UNAUTHORIZED", 401, false, "Who are you?", "Sign in.";
+    Forbidden = "FORBIDDEN", 403, false, "Not allowed", "Ask somebody who may.";
+    EngineNotReady = "ENGINE_NOT_READY", 501, false, "Not built yet", "This part comes with a later version.";
+    Internal = "INTERNAL", 500, true, "Something broke", "It is in the log, under the trace id.";
+}
+
+impl Problem {
+    /// A problem of the whole request.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), errors: Vec::new() }
+    }
+
+    /// A problem of one field.
+    pub fn at(code: Code, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        let error =
+            FieldError { pointer: pointer.into(), code: code.name().to_owned(), detail: detail.clone() };
+        Self { code, detail, errors: vec![error] }
+    }
+}
+
+/// Refuses a whole request.
+pub fn no(code: Code, detail: impl Into<String>) -> Stop {
+    Stop::No(Box::new(Problem::new(code, detail)))
+}
+
+/// Refuses because of one field.
+pub fn no_at(code: Code, pointer: impl Into<String>, detail: impl Into<String>) -> Stop {
+    Stop::No(Box::new(Problem::at(code, pointer, detail)))
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Stop::Fault(fault)
+    }
+}
+
+impl From<rusqlite::Error> for Stop {
+    fn from(error: rusqlite::Error) -> Self {
+        Stop::Fault(error.into())
+    }
+}
+
+impl From<Problem> for Stop {
+    fn from(problem: Problem) -> Self {
+        Stop::No(Box::new(problem))
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Stop::No(Box::new(refusal.into()))
+    }
+}
+
+impl From<RefundRefusal> for Stop {
+    fn from(refusal: RefundRefusal) -> Self {
+        Stop::No(Box::new(refusal.into()))
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let code = code_of(&refusal);
+        pointed(code, refusal.code(), refusal.pointer(), refusal.to_string())
+    }
+}
+
+impl From<RefundRefusal> for Problem {
+    fn from(refusal: RefundRefusal) -> Self {
+        let code = match &refusal {
+            RefundRefusal::BadQuantity { .. } | RefundRefusal::NotWhole { .. } => Code::BadQuantity,
+            RefundRefusal::MoreThanSold { .. } | RefundRefusal::MoreThanPaid { .. } => Code::MoreThanSold,
+            RefundRefusal::EmptyRefund => Code::EmptyBasket,
+            RefundRefusal::TooManyLines { .. } => Code::TooManyLines,
+            RefundRefusal::Overflow(_) | RefundRefusal::BadTender { .. } => Code::BadMoney,
+            RefundRefusal::ShortPayout { .. } => Code::ShortTender,
+            RefundRefusal::TenderNotTaken { .. } => Code::TenderNotTaken,
+            RefundRefusal::UnknownSerial { .. } => Code::SerialsMissing,
+            _ => Code::BadRefund,
+        };
+        pointed(code, refusal.code(), refusal.pointer(), refusal.to_string())
+    }
+}
+
+fn code_of(refusal: &Refusal) -> Code {
+    match refusal {
+        Refusal::EmptySale => Code::EmptyBasket,
+        Refusal::TooManyLines { .. } => Code::TooManyLines,
+        Refusal::BadQuantity { .. } | Refusal::QuantityTooLarge { .. } | Refusal::NotWhole { .. } => {
+            Code::BadQuantity
+        }
+        Refusal::BadDiscount { .. }
+        | Refusal::BadOrderDiscount { .. }
+        | Refusal::CouponOnLine { .. }
+        | Refusal::CouponNotLast { .. } => Code::BadDiscount,
+        Refusal::NotForSale { .. } => Code::NotForSale,
+        Refusal::NoPrice { .. } => Code::NoPrice,
+        Refusal::NoTaxRate { .. } => Code::NoTaxRate,
+        Refusal::NoSuchLine { .. } => Code::NoSuchLine,
+        Refusal::AgeCheckMissing { .. } => Code::AgeCheckRequired,
+        Refusal::SerialsMissing { .. } => Code::SerialsMissing,
+        Refusal::TenderNotTaken { .. } => Code::TenderNotTaken,
+        Refusal::ShortTender { .. } => Code::ShortTender,
+        Refusal::BadPromotion { .. } | Refusal::BadCashStep { .. } | Refusal::UnknownCalc { .. } => {
+            Code::Internal
+        }
+        Refusal::BadPrice { .. }
+        | Refusal::TaxedLiability { .. }
+        | Refusal::BadTender { .. }
+        | Refusal::ForeignSide { .. }
+        | Refusal::ForeignMismatch { .. }
+        | Refusal::Overflow(_) => Code::BadMoney,
+    }
+}
+
+/// The engine's field names are the documents'; a request's are a little different.
+fn pointed(code: Code, fine: &str, pointer: Option<String>, detail: String) -> Problem {
+    let pointer =
+        pointer.map(|p| p.replace("/order_discounts", "/discounts").replace("/quantity", "/quantity_milli"));
+    let errors = pointer
+        .map(|pointer| FieldError { pointer, code: fine.to_owned(), detail: detail.clone() })
+        .into_iter();
+    Problem { code, errors: errors.collect(), detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_named_and_explained() {
+        for code in Code::ALL {
+            assert!(code.name().chars().all(|c| c.is_ascii_uppercase() || c == '_'), "{code:?}");
+            assert!((400..=599).contains(&code.status()), "{code:?}");
+            assert!(code.help().ends_with('.') || code.help().ends_with('?'), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_points_into_the_request() {
+        use tradepost_commerce::quantity::Quantity;
+        let problem = Problem::from(Refusal::BadQuantity { line: 2, quantity: Quantity(-5) });
+        assert_eq!(problem.code, Code::BadQuantity);
+        assert_eq!(problem.errors[0].pointer, "/lines/2/quantity_milli");
+    }
+}

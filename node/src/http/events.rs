@@ -1,0 +1,66 @@
+//! Server-sent events for pages that show something live.
+
+use super::state::Shared;
+use crate::link::LinkState;
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::Stream;
+use std::convert::Infallible;
+use tokio::sync::broadcast::error::RecvError;
+
+/// The last thing that is told: the node closes, and the stream ends with it.
+pub(super) const CLOSING: &str = "closing";
+
+/// Tells of carts, the link and prices as they change.
+#[utoipa::path(get, path = "/v1/events", operation_id = "listen", tag = "till",
+    responses((status = 200, description = "`cart.updated`, `sync.state`, `price.activated`", content_type = "text/event-stream")))]
+pub async fn listen(State(shared): State<Shared>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let told = shared.told.subscribe();
+    let stream = futures_util::stream::unfold(Some(told), |told| async move {
+        let mut told = told?;
+        loop {
+            match told.recv().await {
+                Ok(news) => {
+                    let more = (news.name != CLOSING).then_some(told);
+                    return Some((Ok(Event::default().event(news.name).data(news.data)), more));
+                }
+                // A slow reader misses news; it reads the state anyway.
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    });
+    Sse::new(stream).keep_alive(KeepAlive::default())
+}
+
+/// Tells of the link and of new prices, for as long as the node runs.
+pub async fn tell_changes(shared: Shared) {
+    let (mut link, mut pulse) = (shared.link.clone(), shared.writer.pulse());
+    let mut catalog = pulse.borrow().catalog;
+    loop {
+        tokio::select! {
+            changed = link.changed() => {
+                if changed.is_err() { return; }
+                let state = link.borrow_and_update().state;
+                shared.tell("sync.state", format!("{{\"link\":\"{}\"}}", name_of(state)));
+            }
+            changed = pulse.changed() => {
+                if changed.is_err() { return; }
+                let now = pulse.borrow_and_update().catalog;
+                if now != catalog {
+                    catalog = now;
+                    shared.tell("price.activated", format!("{{\"epoch\":{},\"version\":{}}}", now.epoch, now.version));
+                }
+            }
+        }
+    }
+}
+
+fn name_of(state: LinkState) -> &'static str {
+    match state {
+        LinkState::Never => "never",
+        LinkState::Online => "online",
+        LinkState::Syncing => "syncing",
+        LinkState::Offline => "offline",
+    }
+}

@@ -1,0 +1,134 @@
+//! Where synchronisation stands.
+
+use super::answer::{Reply, json, ok};
+use super::state::Shared;
+use super::totals::HeadOut;
+use crate::app::status;
+use crate::link::LinkState;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Where synchronisation stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SyncStatus {
+    /// Belongs to a hub's store.
+    pub enrolled: bool,
+    /// The hub.
+    pub hub: HubOut,
+    /// The present incarnation.
+    pub incarnation: String,
+    /// In the roster, or alone.
+    pub registered: bool,
+    /// The end of the own log.
+    pub head: HeadHashOut,
+    /// The hub holds the own log up to here.
+    pub acked_seq: u64,
+    /// Events of this node's that the hub doesn't hold.
+    pub unsynced: u64,
+    /// Age of the oldest of them.
+    pub oldest_unsynced_ms: Option<i64>,
+    /// How far every stream is held.
+    pub frontier: Vec<HeadOut>,
+    /// The catalog.
+    pub catalog: CatalogStatus,
+    /// `never`, `online`, `syncing` or `offline`.
+    pub link: &'static str,
+    /// Bytes on the wire since the start.
+    pub bytes_sent: u64,
+    /// Bytes on the wire since the start.
+    pub bytes_received: u64,
+    /// Wall clock here less hub time.
+    pub clock_skew_ms: i64,
+}
+
+/// The hub.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HubOut {
+    /// Host and port.
+    pub address: Option<String>,
+    /// Whether a session is up.
+    pub connected: bool,
+    /// How long ago it was heard of.
+    pub last_contact_ms_ago: Option<i64>,
+    /// Why the last attempt ended.
+    pub last_error: Option<String>,
+}
+
+/// A stream's end with its hash.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HeadHashOut {
+    /// Seq of the last event.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: String,
+}
+
+/// The catalog.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CatalogStatus {
+    /// Epoch.
+    pub epoch: u32,
+    /// Version that is held.
+    pub version: u64,
+    /// Newest version the hub spoke of.
+    pub hub_version: u64,
+}
+
+/// Says where synchronisation stands.
+#[utoipa::path(get, path = "/v1/sync/status", operation_id = "getSyncStatus", tag = "sync",
+    responses((status = 200, description = "Where it stands", body = SyncStatus)))]
+pub async fn get_status(State(shared): State<Shared>) -> Reply {
+    Ok(ok(&current(&shared)?))
+}
+
+pub(super) fn current(shared: &Shared) -> Result<SyncStatus, crate::app::Stop> {
+    let standing = shared.read(status::read)?;
+    let link = shared.link.borrow().clone();
+    let wall = shared.machine.wall();
+    let me = standing.me();
+    let held = standing.streams.iter().filter(|k| k.head.seq > 0);
+    let address = link.address.clone().or_else(|| standing.hub.as_ref().map(|hub| hub.address.clone()));
+    Ok(SyncStatus {
+        enrolled: standing.hub.is_some(),
+        hub: HubOut {
+            address,
+            connected: matches!(link.state, LinkState::Online | LinkState::Syncing),
+            last_contact_ms_ago: link.last_contact.map(|at| (wall - at).max(0)),
+            last_error: link.last_error,
+        },
+        incarnation: me.map(|k| k.id().to_string()).unwrap_or_default(),
+        registered: me.is_some_and(|k| k.registered && !k.fenced),
+        head: HeadHashOut {
+            seq: me.map_or(0, |k| k.head.seq),
+            hash: me.map(|k| k.head.hash.to_string()).unwrap_or_default(),
+        },
+        acked_seq: me.map_or(0, |k| k.acked),
+        unsynced: standing.unsynced,
+        oldest_unsynced_ms: standing.oldest_unsynced.map(|at| (wall - at).max(0)),
+        frontier: held.map(|k| HeadOut { incarnation: k.id().to_string(), seq: k.head.seq }).collect(),
+        catalog: CatalogStatus {
+            epoch: standing.catalog.epoch,
+            version: standing.catalog.version,
+            hub_version: link.hub_catalog.version.max(standing.catalog.version),
+        },
+        link: match link.state {
+            _ if standing.hub.is_none() => "never",
+            LinkState::Never | LinkState::Offline => "offline",
+            LinkState::Online => "online",
+            LinkState::Syncing => "syncing",
+        },
+        bytes_sent: link.bytes_sent,
+        bytes_received: link.bytes_received,
+        clock_skew_ms: link.clock_skew_ms,
+    })
+}
+
+/// Synchronises at once instead of at the next attempt.
+#[utoipa::path(post, path = "/v1/sync/now", operation_id = "syncNow", tag = "sync",
+    responses((status = 202, description = "Asked for")))]
+pub async fn sync_now(State(shared): State<Shared>) -> Reply {
+    shared.poke.notify_one();
+    Ok(json(StatusCode::ACCEPTED, &serde_json::json!({})))
+}

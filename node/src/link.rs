@@ -1,0 +1,57 @@
+//! What the sync daemon tells about the link, and what it can be asked; between `net` and whoever shows it.
+
+use crate::app::problem::Answer;
+use tokio::sync::oneshot;
+use tradepost_commerce::document::CatalogVersion;
+
+/// The state of the link, as the sync daemon tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Where the link stands.
+    pub state: LinkState,
+    /// When the hub was last heard of, by the wall clock.
+    pub last_contact: Option<i64>,
+    /// Why the last attempt ended.
+    pub last_error: Option<String>,
+    /// The hub's address.
+    pub address: Option<String>,
+    /// Bytes on the wire.
+    pub bytes_sent: u64,
+    /// Bytes on the wire.
+    pub bytes_received: u64,
+    /// Wall clock here less hub time, when last told.
+    pub clock_skew_ms: i64,
+    /// The catalog's newest version, as far as the hub said.
+    pub hub_catalog: CatalogVersion,
+}
+
+/// Where the link stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkState {
+    /// Never enrolled.
+    #[default]
+    Never,
+    /// Level with the hub.
+    Online,
+    /// Levelling.
+    Syncing,
+    /// No hub.
+    Offline,
+}
+
+/// Somebody wants the node enrolled.
+pub struct EnrolAsk {
+    /// The code.
+    pub code: String,
+    /// To whom to say what became of it.
+    pub reply: oneshot::Sender<Answer<()>>,
+}
+
+/// Something to tell those who listen at `/v1/events`.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// What kind.
+    pub name: &'static str,
+    /// JSON.
+    pub data: String,
+}

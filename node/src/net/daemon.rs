@@ -1,0 +1,132 @@
+//! The sync daemon: connects, keeps a session up, and tries again with jitter. Nobody who sells waits for it.
+
+use super::pump::{self, Ended};
+use super::{enrol, tls};
+use crate::app::enrol::Hub;
+use crate::app::problem::Stop;
+use crate::db::{Fault, Reads};
+use crate::link::{EnrolAsk, Link, LinkState};
+use crate::writer::{Machine, Writer};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tls::Meter;
+use tokio::sync::{Notify, mpsc, watch};
+use tradepost_sync::signing::Device;
+
+/// Name and version, for people.
+pub const PROGRAM: &str = concat!("tradepost-node ", env!("CARGO_PKG_VERSION"));
+/// A healed link moves within 11 s: connecting takes up to 5, so a pause may take 2.
+const PAUSE_MS: std::ops::Range<u64> = 250..2_000;
+
+/// What the daemon has at hand.
+#[derive(Clone)]
+pub struct Context {
+    /// The way to the writing thread.
+    pub writer: Writer,
+    /// Read-only connections.
+    pub reads: Arc<Reads>,
+    /// The machine's clocks.
+    pub machine: Machine,
+    /// The device's keys.
+    pub device: Device,
+    /// A name people know the node by.
+    pub name: String,
+    /// A hub's address that is used instead of the enrolment code's.
+    pub hub_override: Option<String>,
+    /// Bytes on the wire.
+    pub meter: Arc<Meter>,
+    /// Pokes the daemon.
+    pub poke: Arc<Notify>,
+    /// Where the link stands.
+    pub link: Arc<watch::Sender<Link>>,
+}
+
+impl Context {
+    /// Tells where the link stands.
+    pub(super) fn tell(&self, change: impl FnOnce(&mut Link)) {
+        self.link.send_modify(|link| {
+            change(link);
+            link.bytes_sent = self.meter.sent.load(Ordering::Relaxed);
+            link.bytes_received = self.meter.received.load(Ordering::Relaxed);
+        });
+    }
+
+    /// The hub this node belongs to.
+    fn hub(&self) -> Option<Hub> {
+        let read = self.reads.with::<_, Stop>(|conn| Ok(crate::app::enrol::hub(conn)?));
+        read.unwrap_or_else(|stop| {
+            tracing::error!(?stop, "the hub's address can't be read");
+            None
+        })
+    }
+}
+
+/// Runs until the program ends.
+pub async fn run(context: Context, mut asks: mpsc::Receiver<EnrolAsk>) {
+    let mut attempt = 0u32;
+    loop {
+        let Some(hub) = context.hub() else {
+            match asks.recv().await {
+                Some(ask) => answer(&context, ask).await,
+                None => return,
+            }
+            continue;
+        };
+        let ended = tokio::select! {
+            ended = one_session(&context, &hub) => ended,
+            ask = asks.recv() => match ask {
+                Some(ask) => {
+                    answer(&context, ask).await;
+                    continue;
+                }
+                None => return,
+            },
+        };
+        attempt = if ended.met { 0 } else { attempt.saturating_add(1) };
+        context.tell(|link| {
+            link.state = LinkState::Offline;
+            link.last_error = Some(ended.why.clone());
+        });
+        tracing::info!(why = %ended.why, "the session ended");
+        if ended.for_good {
+            tracing::error!("the hub refuses this node; a person must look");
+        }
+        pause(&context, attempt).await;
+    }
+}
+
+async fn answer(context: &Context, ask: EnrolAsk) {
+    let done = enrol::enrol(context, &ask.code).await;
+    let _ = ask.reply.send(done);
+}
+
+async fn one_session(context: &Context, hub: &Hub) -> Ended {
+    let address = context.hub_override.clone().unwrap_or_else(|| hub.address.clone());
+    context.tell(|link| link.address = Some(address.clone()));
+    match tls::connect(&address, hub.fingerprint, Arc::clone(&context.meter)).await {
+        Ok(channel) => pump::run(context, hub, channel).await,
+        Err(why) => Ended { why, met: false, for_good: false },
+    }
+}
+
+/// Longer with every failure up to a bound, and never for all nodes at the same time.
+async fn pause(context: &Context, attempt: u32) {
+    let reach = PAUSE_MS.start.saturating_mul(1 << attempt.min(4)).min(PAUSE_MS.end);
+    let mut luck = [0u8; 8];
+    let _ = getrandom::fill(&mut luck);
+    let wait = reach / 2 + u64::from_le_bytes(luck) % (reach / 2 + 1);
+    tokio::select! {
+        () = tokio::time::sleep(Duration::from_millis(wait)) => {}
+        () = context.poke.notified() => {}
+    }
+}
+
+/// A fault that ends a session; the writer has said more about it.
+pub(super) fn as_reason(stop: &Stop) -> String {
+    match stop {
+        Stop::No(problem) => problem.detail.clone(),
+        Stop::Fault(Fault::Full) => "the disk is full".to_owned(),
+        Stop::Fault(Fault::Fatal(why)) => why.clone(),
+    }
+}

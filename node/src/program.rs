@@ -1,0 +1,283 @@
+//! The running program: starts the parts, says when it is ready, and ends well.
+
+use crate::app::import::{BUILT_IN, Catalog, Format, import};
+use crate::app::node::{Luck, Node};
+use crate::app::problem::Stop;
+use crate::app::start::{self, Opening, StartError, Starting};
+use crate::app::{audit, status};
+use crate::config::{BadConfig, Config};
+use crate::db::{Durability, Fault, Reads};
+use crate::http::serve::serve;
+use crate::http::state::{Given, Shared};
+use crate::link::Link;
+use crate::net::daemon::{self, Context};
+use crate::net::tls::Meter;
+use crate::writer::{self, Machine, Writer};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use std::io::{BufReader, Write};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Notify, mpsc, watch};
+use tracing_subscriber::EnvFilter;
+
+/// Worker threads of the runtime; the writer has a thread of its own.
+const WORKERS: usize = 2;
+
+/// Why the program ends badly.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The settings.
+    #[error(transparent)]
+    Config(#[from] BadConfig),
+    /// The start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The disk.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// The system.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<Stop> for Failure {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::No(problem) => Failure::Other(format!("{}: {}", problem.code.name(), problem.detail)),
+            Stop::Fault(fault) => Failure::Fault(fault),
+        }
+    }
+}
+
+/// The log goes to the standard error as JSON lines; `RUST_LOG` says how much.
+pub fn start_logging() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // A second call in one process (tests) keeps the first one's.
+    let _ = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// Random bytes of the system.
+pub fn luck() -> Luck {
+    Box::new(|| {
+        let mut bytes = [0u8; 32];
+        if let Err(error) = getrandom::fill(&mut bytes) {
+            // Without randomness two machines could be one incarnation.
+            tracing::error!(%error, "the system has no random bytes");
+            std::process::exit(writer::EXIT_BROKEN);
+        }
+        bytes
+    })
+}
+
+/// Reads a catalog by the name of a built-in one, or from an NDJSON file.
+///
+/// # Errors
+/// What is wrong with it, or that it isn't there.
+pub fn read_catalog(name: &str) -> Result<Catalog, Failure> {
+    if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
+        return Ok(Catalog::read(text.as_bytes(), Format::Ndjson)?);
+    }
+    let file = std::fs::File::open(name).map_err(|e| Failure::Other(format!("{name}: {e}")))?;
+    Ok(Catalog::read(BufReader::new(file), Format::Ndjson)?)
+}
+
+/// Serves the store until it is told to end.
+///
+/// # Errors
+/// [`Failure`].
+pub fn run(config: Config) -> Result<(), Failure> {
+    let machine = Machine::default();
+    let durability = if config.test_synchronous_normal { Durability::Normal } else { Durability::Full };
+    let starting = Starting {
+        luck: luck(),
+        wall: machine.wall(),
+        boot: machine.boot(),
+        durability,
+        accept_clock: config.accept_clock,
+    };
+    let (mut node, opening) = start::start(&config.data_dir, starting)?;
+    match &opening {
+        Opening::First => tracing::info!("a first start"),
+        Opening::Whole => {}
+        Opening::Restored(amnesia) => {
+            tracing::error!(
+                ?amnesia,
+                "memory was lost: this is a new incarnation with zero rights and a new series"
+            );
+        }
+    }
+    fill_first_catalog(&mut node, &config, machine)?;
+    let device = node.device().clone();
+    let db = node.db_path();
+    let (writer, thread) = writer::spawn(node, machine)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
+    let served = runtime.block_on(serve_all(config, machine, device, &db, writer));
+    runtime.shutdown_background();
+    thread.join();
+    served
+}
+
+fn fill_first_catalog(node: &mut Node, config: &Config, machine: Machine) -> Result<(), Failure> {
+    let empty = node.rulebook().catalog == tradepost_commerce::document::CatalogVersion::default();
+    if !empty {
+        return Ok(());
+    }
+    let Some(name) = &config.catalog else {
+        tracing::warn!(
+            "the catalog is empty: fill it with `tradepost-node catalog import FILE`, or enrol the node"
+        );
+        return Ok(());
+    };
+    let catalog = read_catalog(name)?;
+    let now = node.now(machine.wall(), machine.boot());
+    node.begin()?;
+    let done = import(node, now, catalog)?;
+    node.commit()?;
+    tracing::info!(?done, catalog = %name, "the first catalog was imported");
+    Ok(())
+}
+
+async fn serve_all(
+    config: Config,
+    machine: Machine,
+    device: tradepost_sync::signing::Device,
+    db: &std::path::Path,
+    writer: Writer,
+) -> Result<(), Failure> {
+    // Before anybody is told that the node is ready: a signal that comes early is no sudden death.
+    let told_to_end = Signals::listen()?;
+    let listener = TcpListener::bind(config.listen).await?;
+    let address = listener.local_addr()?;
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    // A second node in one process (tests) shares the first one's numbers.
+    let _ = metrics::set_global_recorder(recorder);
+    let (link, linked) = watch::channel(Link::default());
+    let (enrol, asks) = mpsc::channel(4);
+    let poke = Arc::new(Notify::new());
+    let shared = Shared::new(Given {
+        writer: writer.clone(),
+        reads: Reads::new(db),
+        machine,
+        till: config.till.clone(),
+        hosts: config.hosts.clone(),
+        link: linked,
+        poke: Arc::clone(&poke),
+        enrol,
+        metrics: Box::new(move || handle.render()),
+    });
+    let context = Context {
+        writer: writer.clone(),
+        reads: Arc::new(Reads::new(db)),
+        machine,
+        device,
+        name: config.name.clone(),
+        hub_override: config.hub.clone(),
+        meter: Arc::new(Meter::default()),
+        poke,
+        link: Arc::new(link),
+    };
+    let (close, closing) = watch::channel(false);
+    let daemon = tokio::spawn(daemon::run(context, asks));
+    let news = tokio::spawn(crate::http::events::tell_changes(shared.clone()));
+    walk_chains(&shared);
+    say_ready(&shared, address, &config)?;
+    let serving = tokio::spawn(serve(listener, shared.clone(), config.connections, closing));
+    told_to_end.wait().await;
+    tracing::info!("closing");
+    writer.close();
+    close.send_replace(true);
+    let _ = serving.await;
+    daemon.abort();
+    news.abort();
+    let _ = (daemon.await, news.await);
+    Ok(())
+}
+
+/// One line of JSON on the standard output: the node can be used.
+fn say_ready(shared: &Shared, address: std::net::SocketAddr, config: &Config) -> Result<(), Failure> {
+    let incarnation = shared.writer.pulse().borrow().head.incarnation;
+    let standing = shared.read(status::read)?;
+    let line = serde_json::json!({
+        "ready": true,
+        "http": format!("http://{address}"),
+        "pid": std::process::id(),
+        "data_dir": config.data_dir,
+        "incarnation": incarnation,
+        "version": env!("CARGO_PKG_VERSION"),
+        "products": standing.products,
+        "enrolled": standing.hub.is_some(),
+    });
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
+}
+
+/// Beside the selling, every chain is walked from its beginning.
+fn walk_chains(shared: &Shared) {
+    let shared = shared.clone();
+    std::thread::spawn(move || {
+        let chains = Arc::clone(&shared.chains);
+        match shared.read(audit::walk) {
+            Ok(Ok(walked)) => tracing::info!(events = walked.events, "every chain is whole"),
+            Ok(Err(broken)) => {
+                tracing::error!(%broken, "a chain is broken");
+                chains.broken.store(true, Ordering::Relaxed);
+            }
+            Err(stop) => {
+                tracing::error!(?stop, "the chains could not be walked");
+                chains.broken.store(true, Ordering::Relaxed);
+            }
+        }
+        chains.walked.store(true, Ordering::Relaxed);
+    });
+}
+
+/// The signals that end the program.
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
+}
+
+/// Asks a running node to enrol itself.
+///
+/// # Errors
+/// What the node says.
+pub fn enrol(node: &str, code: &str) -> Result<(), Failure> {
+    use std::io::Read;
+    let host = node.trim_start_matches("http://").trim_end_matches('/');
+    let body = serde_json::json!({ "code": code }).to_string();
+    let mut stream = std::net::TcpStream::connect(host)?;
+    write!(
+        stream,
+        "POST /v1/enrolment HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let said = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    if answer.starts_with("HTTP/1.1 201") {
+        writeln!(std::io::stdout(), "{said}")?;
+        return Ok(());
+    }
+    Err(Failure::Other(said.to_owned()))
+}
