@@ -1,0 +1,35 @@
+//! Aliases: a placeholder or an old code counts as an item of the catalog, as a fact of the store's `H_s`.
+
+use super::{Code, Fault, hub_log, products, stores};
+use crate::db::{enrolments, orders, review, stock};
+use crate::hub::Hub;
+use tradepost_commerce::document::Sku;
+use tradepost_sync::body::{Body, SkuAliased};
+use tradepost_sync::clock::UtcMs;
+
+/// Says that whatever a store booked under `from` counts as `to`.
+pub fn add(hub: &Hub, store: &str, from: &str, to: &str, now: UtcMs) -> Result<(), Fault> {
+    if from.is_empty() || from == to {
+        return Err(Fault::field("/from", Code::BadValue, "an alias joins two different items"));
+    }
+    hub.write(|tx, after| {
+        let store = stores::find(tx, store)?;
+        if products::find(tx, to)?.is_none() {
+            return Err(Fault::field("/to", Code::UnknownSku, format!("the catalog has no item {to}")));
+        }
+        let known = enrolments::aliases(tx, store.no)?;
+        if known.iter().any(|(before, _)| before == to) {
+            return Err(Fault::field("/to", Code::BadValue, format!("{to} is itself an alias")));
+        }
+        let fact = Body::from(SkuAliased { from: Sku(from.to_owned()), to: Sku(to.to_owned()) });
+        hub_log::append(tx, after, hub, &store, &[fact], now)?;
+        enrolments::add_alias(tx, store.no, from, to)?;
+        for (before, _) in known.iter().filter(|(_, target)| target == from) {
+            enrolments::add_alias(tx, store.no, before, to)?;
+        }
+        stock::merge(tx, store.no, from, to)?;
+        orders::rename_sku(tx, store.no, from, to)?;
+        review::resolve_named(tx, store.no, "unmatched_sku", from, &format!("booked as {to}"), now)?;
+        Ok(())
+    })
+}

@@ -1,0 +1,222 @@
+//! Why the hub didn't do what it was asked: a refusal with a stable code, or trouble below.
+
+use crate::db::{AsDbError, DbError};
+
+/// A stable name of a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Code {
+    /// No such thing.
+    NotFound,
+    /// A field the request doesn't have.
+    UnknownField,
+    /// Not JSON.
+    BadJson,
+    /// A field of another type, or missing.
+    WrongType,
+    /// A value that makes no sense.
+    BadValue,
+    /// The body is too long.
+    BodyTooLarge,
+    /// Not JSON by its content type.
+    UnsupportedMediaType,
+    /// The `Host` isn't the hub's.
+    MisdirectedHost,
+    /// No or a wrong token.
+    Unauthorized,
+    /// Another method is meant.
+    MethodNotAllowed,
+    /// A thing of that name is there already.
+    AlreadyExists,
+    /// The row has changed since it was read (`If-Match`).
+    PreconditionFailed,
+    /// `If-Match` is missing.
+    PreconditionRequired,
+    /// No such item.
+    UnknownSku,
+    /// A trade item number with a wrong check digit.
+    BadCheckDigit,
+    /// An amount that no price may be.
+    BadMoney,
+    /// A quantity out of range.
+    BadQuantity,
+    /// The enrolment code isn't good (any more).
+    EnrolmentRefused,
+    /// The store has no enrolled node.
+    NotEnrolled,
+    /// The hub holds too few rights.
+    RightsShort,
+    /// Something of this author's couldn't be applied, so its grants are frozen.
+    GrantsFrozen,
+    /// The configured engine doesn't serve this call yet.
+    EngineNotReady,
+    /// The database's disk is full.
+    DiskFull,
+    /// The database can't be reached or is busy.
+    Unavailable,
+    /// The hub is stopping.
+    Closing,
+    /// A fault of ours.
+    Internal,
+}
+
+/// One field that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldFault {
+    /// JSON pointer to the field.
+    pub pointer: String,
+    /// What is wrong with it.
+    pub code: Code,
+    /// A sentence with the numbers.
+    pub detail: String,
+}
+
+/// Why it wasn't done.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The hub said no.
+    #[error("{detail}")]
+    Refused {
+        /// By which name.
+        code: Code,
+        /// A sentence with the numbers.
+        detail: String,
+        /// The fields, where fields are to blame.
+        fields: Vec<FieldFault>,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl Fault {
+    /// A refusal by name.
+    pub fn refused(code: Code, detail: impl Into<String>) -> Self {
+        Self::Refused { code, detail: detail.into(), fields: Vec::new() }
+    }
+
+    /// A refusal that blames one field.
+    pub fn field(pointer: impl Into<String>, code: Code, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        let field = FieldFault { pointer: pointer.into(), code, detail: detail.clone() };
+        Self::Refused { code, detail, fields: vec![field] }
+    }
+
+    /// There is no such thing.
+    pub fn not_found(what: &str, name: &str) -> Self {
+        Self::refused(Code::NotFound, format!("there is no {what} {name}"))
+    }
+
+    /// A fault of ours.
+    pub fn internal(why: impl std::fmt::Display) -> Self {
+        Self::refused(Code::Internal, why.to_string())
+    }
+
+    /// Its stable name.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Refused { code, .. } => *code,
+            Self::Db(DbError::Full) => Code::DiskFull,
+            Self::Db(DbError::Busy(_) | DbError::Unreachable(_)) => Code::Unavailable,
+            Self::Db(_) => Code::Internal,
+        }
+    }
+}
+
+impl AsDbError for Fault {
+    fn as_db(&self) -> Option<&DbError> {
+        match self {
+            Self::Db(error) => Some(error),
+            Self::Refused { .. } => None,
+        }
+    }
+}
+
+/// Every code: its name, its HTTP status and what to know about it.
+pub const CODES: &[(Code, &str, u16, &str)] = &[
+    (Code::NotFound, "NOT_FOUND", 404, "There is nothing of that name."),
+    (Code::UnknownField, "UNKNOWN_FIELD", 422, "The request holds a field that this call doesn't know."),
+    (Code::BadJson, "BAD_JSON", 400, "The body is not JSON."),
+    (Code::WrongType, "WRONG_TYPE", 422, "A field is missing or of another type."),
+    (Code::BadValue, "BAD_VALUE", 422, "A field holds a value that makes no sense."),
+    (Code::BodyTooLarge, "BODY_TOO_LARGE", 413, "The body is longer than this call takes."),
+    (
+        Code::UnsupportedMediaType,
+        "UNSUPPORTED_MEDIA_TYPE",
+        415,
+        "Writes take application/json, imports application/x-ndjson.",
+    ),
+    (Code::MisdirectedHost, "MISDIRECTED_HOST", 421, "The Host header names another server."),
+    (Code::Unauthorized, "UNAUTHORIZED", 401, "Send the token of DATA/admin.token as a bearer token."),
+    (Code::MethodNotAllowed, "METHOD_NOT_ALLOWED", 405, "This address takes another method."),
+    (Code::AlreadyExists, "ALREADY_EXISTS", 409, "Something of that name is there already."),
+    (
+        Code::PreconditionFailed,
+        "PRECONDITION_FAILED",
+        412,
+        "The row has changed since its ETag was read: read it again.",
+    ),
+    (Code::PreconditionRequired, "PRECONDITION_REQUIRED", 428, "Send the ETag that was read as If-Match."),
+    (Code::UnknownSku, "UNKNOWN_SKU", 422, "The catalog has no such item."),
+    (Code::BadCheckDigit, "BAD_CHECK_DIGIT", 422, "A trade item number has a wrong length or check digit."),
+    (Code::BadMoney, "BAD_MONEY", 422, "A price is zero or more minor units."),
+    (Code::BadQuantity, "BAD_QUANTITY", 422, "Units are one or more base units, and plausible."),
+    (
+        Code::EnrolmentRefused,
+        "ENROLMENT_REFUSED",
+        403,
+        "The enrolment code is unknown, used, run out or guessed at too often.",
+    ),
+    (Code::NotEnrolled, "NOT_ENROLLED", 409, "The store has no enrolled node."),
+    (Code::RightsShort, "RIGHTS_SHORT", 409, "The hub holds fewer rights of the item than were asked for."),
+    (
+        Code::GrantsFrozen,
+        "GRANTS_FROZEN",
+        409,
+        "Events of this node are in quarantine; nothing is granted to it until they are settled.",
+    ),
+    (Code::EngineNotReady, "ENGINE_NOT_READY", 501, "The configured engine doesn't serve this call yet."),
+    (Code::DiskFull, "DISK_FULL", 507, "The database's disk is full; reads work on."),
+    (Code::Unavailable, "UNAVAILABLE", 503, "The database is busy or can't be reached; ask again."),
+    (Code::Closing, "CLOSING", 503, "The hub is stopping; ask again later."),
+    (Code::Internal, "INTERNAL", 500, "A fault of the hub; its log says more."),
+];
+
+impl Code {
+    fn entry(self) -> &'static (Code, &'static str, u16, &'static str) {
+        CODES.iter().find(|(code, ..)| *code == self).unwrap_or(&CODES[CODES.len() - 1])
+    }
+
+    /// The name in answers.
+    pub fn name(self) -> &'static str {
+        self.entry().1
+    }
+
+    /// The status of an answer over HTTP.
+    pub fn status(self) -> u16 {
+        self.entry().2
+    }
+
+    /// What to know about it.
+    pub fn title(self) -> &'static str {
+        self.entry().3
+    }
+
+    /// Whether asking again may do.
+    pub fn retryable(self) -> bool {
+        matches!(self, Self::Unavailable | Self::Closing | Self::DiskFull)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_one_entry_of_its_own() {
+        for (code, name, status, _) in CODES {
+            assert_eq!(code.name(), *name);
+            assert_eq!(code.status(), *status);
+            assert_eq!(CODES.iter().filter(|(_, n, ..)| n == name).count(), 1, "{name}");
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Ingest: a stretch of a store's stream becomes orders, stock and outbox rows, exactly once whatever is replayed
+//! (`model.md` §6, "Hub apply").
+//!
+//! One transaction a batch: lock the head row; overlap: compare hashes and skip; gap: ask from there; else events,
+//! effects, one outbox row an event, the new head; commit; ack.
+
+use super::batches::{self, Unfit};
+use super::books::{self, Names};
+use super::shelf::ShelfMemory;
+use super::{Fault, audit, custody, openings};
+use crate::db::authors::{Author, Role, State};
+use crate::db::booking::{self, Booking};
+use crate::db::events::Quarantined;
+use crate::db::{Tx, authors, enrolments, events, orders, outbox, review, stores};
+use crate::hub::{After, Hub};
+use std::collections::{BTreeMap, BTreeSet};
+use tradepost_sync::body::Body;
+use tradepost_sync::clock::UtcMs;
+use tradepost_sync::effects;
+use tradepost_sync::event::Event;
+use tradepost_sync::frontier::HeadMark;
+use tradepost_sync::ids::{Hash, Id};
+use tradepost_sync::session::{Applied, Batch};
+
+/// Takes a batch in. `store` is the session's: no node writes another store's streams.
+pub fn ingest(
+    hub: &Hub,
+    shelf: &ShelfMemory,
+    store: i64,
+    batch: &Batch,
+    now: UtcMs,
+) -> Result<Applied, Fault> {
+    hub.open()?;
+    let known = hub.db.read(|tx| known(tx, batch))?;
+    let Some((author, prev)) = known.filter(|(author, _)| author.store == store) else {
+        return Ok(Applied::Bad);
+    };
+    if batch.from > author.head.seq + 1 {
+        return Ok(need_from(&author));
+    }
+    let opened = batches::open(batch, &author.device_key, prev, &shelf.shelf(&hub.db, store)?);
+    match opened {
+        Ok(events) => take(hub, batch, &events, now),
+        Err(Unfit::NotRebuilt) => {
+            metrics::counter!("tradepost_raw_asked_total").increment(1);
+            let (incarnation, from, to) = (batch.incarnation, batch.from, batch.to());
+            Ok(Applied::NeedRaw { incarnation, from, to })
+        }
+        Err(Unfit::Bad(why)) => {
+            tracing::warn!(incarnation = %batch.incarnation, from = batch.from, %why, "a batch is refused");
+            Ok(Applied::Bad)
+        }
+    }
+}
+
+fn need_from(author: &Author) -> Applied {
+    Applied::NeedFrom { incarnation: author.incarnation, from: author.head.seq + 1 }
+}
+
+/// The author of a batch and the hash before it.
+fn known(tx: &mut Tx<'_>, batch: &Batch) -> Result<Option<(Author, Option<Hash>)>, Fault> {
+    let Some(author) = authors::find(tx, &batch.incarnation)? else { return Ok(None) };
+    let prev = match batch.from {
+        0 => return Ok(None),
+        1 => Some(Hash::ZERO),
+        from => events::hash_at(tx, author.no, from - 1)?,
+    };
+    Ok(Some((author, prev)))
+}
+
+/// What was taken in, for metrics.
+#[derive(Default)]
+struct Tally {
+    events: u64,
+    documents: u64,
+    quarantined: u64,
+}
+
+fn take(hub: &Hub, batch: &Batch, events: &[Event], now: UtcMs) -> Result<Applied, Fault> {
+    let (applied, tally) = hub.write(|tx, after| {
+        let Some(author) = authors::find_locked(tx, &batch.incarnation)? else {
+            return Ok((Applied::Bad, Tally::default()));
+        };
+        if author.state == State::Quarantined {
+            return Ok((Applied::Fork, Tally::default()));
+        }
+        if batch.from > author.head.seq + 1 {
+            return Ok((need_from(&author), Tally::default()));
+        }
+        if let Some(at) = forks_at(tx, &author, events)? {
+            set_aside_fork(tx, &author, &events[at..], now)?;
+            return Ok((Applied::Fork, Tally::default()));
+        }
+        let held = usize::try_from(author.head.seq + 1 - batch.from).unwrap_or(usize::MAX);
+        let new = events.get(held..).unwrap_or_default();
+        if new.is_empty() {
+            return Ok((Applied::Done(author.mark().unwrap_or(batch.end())), Tally::default()));
+        }
+        let tally = book(tx, after, &author, new, batch, now)?;
+        Ok((Applied::Done(batch.end()), tally))
+    })?;
+    metrics::counter!("tradepost_ingested_events_total").increment(tally.events);
+    metrics::counter!("tradepost_ingested_documents_total").increment(tally.documents);
+    metrics::counter!("tradepost_quarantined_events_total").increment(tally.quarantined);
+    Ok(applied)
+}
+
+/// Where a stretch contradicts what is held: the index of the first event with another hash.
+fn forks_at(tx: &mut Tx<'_>, author: &Author, events: &[Event]) -> Result<Option<usize>, Fault> {
+    let Some(first) = events.first() else { return Ok(None) };
+    let from = first.envelope.seq;
+    if from == author.head.seq + 1 {
+        return Ok((first.envelope.prev_hash != author.head.hash).then_some(0));
+    }
+    let held = events::hashes(tx, author.no, from, author.head.seq)?;
+    let differs = |((_, ours), theirs): (&(u64, Hash), &Event)| *ours != theirs.hash;
+    Ok(held.iter().zip(events).position(differs))
+}
+
+/// Both branches are kept, the later one without effects, and the incarnation is quarantined (G23).
+fn set_aside_fork(tx: &mut Tx<'_>, author: &Author, branch: &[Event], now: UtcMs) -> Result<(), Fault> {
+    for event in branch {
+        events::quarantine(tx, &aside(author, event, "a second branch of the stream", false, now))?;
+    }
+    authors::set_state(tx, author.no, State::Quarantined)?;
+    let seq = branch.first().map_or(0, |event| event.envelope.seq);
+    let detail = format!("the stream of {} holds two different events at {seq}", author.incarnation);
+    review::add(tx, author.store, "fork", &format!("{}/{seq}", author.incarnation), &detail, now)?;
+    Ok(())
+}
+
+fn aside(author: &Author, event: &Event, reason: &str, effects: bool, at: UtcMs) -> Quarantined {
+    Quarantined {
+        author: author.no,
+        seq: event.envelope.seq,
+        hash: event.hash,
+        bytes: event.bytes.clone(),
+        reason: reason.to_owned(),
+        effects,
+        at,
+    }
+}
+
+fn book(
+    tx: &mut Tx<'_>,
+    after: &mut After,
+    author: &Author,
+    new: &[Event],
+    batch: &Batch,
+    now: UtcMs,
+) -> Result<Tally, Fault> {
+    let store = stores::by_no(tx, author.store)?.ok_or_else(|| Fault::internal("no such store"))?;
+    let names = names(tx, author)?;
+    let mut booking = Booking::new(author.no, author.store, author.head);
+    let mut tally = Tally::default();
+    let mut bodies = Vec::with_capacity(new.len());
+    for event in new {
+        books::log(&mut booking, event);
+        match digest(&mut booking, author, event, &names, now) {
+            Ok(body) => bodies.push(body),
+            Err((reason, effects)) => {
+                tally.quarantined += 1;
+                events::quarantine(tx, &aside(author, event, &reason, effects, now))?;
+                let reference = format!("{}/{}", author.incarnation, event.envelope.seq);
+                review::add(tx, author.store, "quarantined", &reference, &reason, now)?;
+            }
+        }
+    }
+    let first = outbox::take(tx, store.stream, booking.events.len())?;
+    booking.outbox = (store.stream, first);
+    booking.signature = Some(batch.signature);
+    flag_numbers(tx, author, &booking, now)?;
+    flag_known_ids(tx, author, &booking.ids, now)?;
+    let stock = booking::save(tx, &booking)?;
+    custody::take(tx, &booking, now)?;
+    look_over(tx, author, &names, &bodies, now)?;
+    tally.events = u64::try_from(new.len()).unwrap_or(0);
+    tally.documents = u64::try_from(booking.orders.len()).unwrap_or(0);
+    after.stock.push((store.code, stock));
+    after.poke = true;
+    Ok(tally)
+}
+
+/// How the hub calls what a stream names: a lone log by its own list, then the store's aliases.
+fn names(tx: &mut Tx<'_>, author: &Author) -> Result<Names, Fault> {
+    let mut pairs = enrolments::aliases(tx, author.store)?;
+    if author.role == Role::Lone {
+        pairs.extend(enrolments::lone_skus(tx, author.no)?);
+    }
+    Ok(Names::new(pairs))
+}
+
+/// What an event adds. An error is why it goes to quarantine, and whether its effects were applied all the same.
+fn digest(
+    booking: &mut Booking,
+    author: &Author,
+    event: &Event,
+    names: &Names,
+    now: UtcMs,
+) -> Result<Body, (String, bool)> {
+    let body = event.body().map_err(|error| {
+        // The body can't be read; what the envelope itself says may still count.
+        let told = event.envelope.cells.clone().filter(|_| author.moves_stock());
+        let told = told.filter(|told| effects::plausible(told).is_ok());
+        if let Some(told) = &told {
+            books::effects(booking, told, names);
+        }
+        (error.to_string(), told.is_some())
+    })?;
+    if author.moves_stock() {
+        let told = effects::of(&event.envelope, &body).map_err(|error| (error.to_string(), false))?;
+        books::effects(booking, &told, names);
+    }
+    books::document(booking, event, &body, names, now);
+    Ok(body)
+}
+
+/// A number that doesn't follow the last of its series is a gap; a series that another incarnation writes is a clash.
+fn flag_numbers(tx: &mut Tx<'_>, author: &Author, booking: &Booking, now: UtcMs) -> Result<(), Fault> {
+    if booking.series.is_empty() {
+        return Ok(());
+    }
+    let known = orders::series(tx, author.store)?;
+    for ((till, series), (last, documents)) in &booking.series {
+        let same = known.iter().filter(|s| s.till == *till && s.series == *series);
+        let (ours, others): (Vec<_>, Vec<_>) = same.partition(|s| s.author == author.no);
+        let before = ours.first().map_or(0, |s| s.last_n);
+        let reference = format!("{till}-{series}");
+        if !others.is_empty() {
+            let detail = format!("two incarnations number {reference}");
+            review::add(tx, author.store, "series_clash", &reference, &detail, now)?;
+        }
+        if before.saturating_add(*documents) != *last {
+            let detail = format!("{reference}: {documents} documents after {before}, the last one is {last}");
+            review::add(tx, author.store, "receipt_gap", &format!("{reference}-{last}"), &detail, now)?;
+        }
+    }
+    Ok(())
+}
+
+/// A second event under a known id is booked, and both are flagged.
+fn flag_known_ids(tx: &mut Tx<'_>, author: &Author, ids: &[(Id, u64)], now: UtcMs) -> Result<(), Fault> {
+    let mut places: BTreeMap<Id, Vec<String>> = BTreeMap::new();
+    for (id, author, seq) in booking::known_ids(tx, ids)? {
+        places.entry(id).or_default().push(format!("{author}/{seq}"));
+    }
+    for (id, seq) in ids {
+        places.entry(*id).or_default().push(format!("{}/{seq}", author.no));
+    }
+    for (id, places) in places.into_iter().filter(|(_, places)| places.len() > 1) {
+        let detail = format!("the id stands at {}", places.join(", "));
+        review::add(tx, author.store, "duplicate_sale_id", &id.to_string(), &detail, now)?;
+    }
+    Ok(())
+}
+
+/// What is looked at once the rows stand: the audit of each document, refunds against their sales, the stream's end.
+fn look_over(
+    tx: &mut Tx<'_>,
+    author: &Author,
+    names: &Names,
+    bodies: &[Body],
+    now: UtcMs,
+) -> Result<(), Fault> {
+    let mut refunded = BTreeSet::new();
+    for body in bodies {
+        if let Some(difference) = audit::audit(body) {
+            let reference = difference.document.to_string();
+            review::add(tx, author.store, "total_differs", &reference, &difference.detail, now)?;
+        }
+        match body {
+            Body::RefundCommitted(refund) => {
+                refunded.extend(refund.document.inputs.original.as_ref().map(|sale| Id(sale.sale_id)));
+            }
+            Body::IncarnationRetired(_) => {
+                authors::set_state(tx, author.no, State::Retired)?;
+                if author.role == Role::Lone {
+                    openings::compare(tx, author, names, now)?;
+                }
+            }
+            _ => {}
+        }
+    }
+    refunded.into_iter().try_for_each(|sale| flag_overrun(tx, author.store, sale, now))
+}
+
+/// More units, or more money than honest older bases explain (one minor unit a refund), is a person's (`facts.md` §4).
+fn flag_overrun(tx: &mut Tx<'_>, store: i64, sale: Id, now: UtcMs) -> Result<(), Fault> {
+    let Some((author, seq)) = events::with_id(tx, sale)?.first().copied() else { return Ok(()) };
+    let lines = orders::lines(tx, author, seq)?;
+    for back in orders::refunded(tx, sale)? {
+        let Some(sold) = lines.iter().find(|l| l.line == back.line) else { continue };
+        let over_units = back.quantity_milli - sold.quantity_milli;
+        let (over, line) = (back.net + back.tax - sold.net - sold.tax, back.line);
+        if over_units > 0 || over > back.refunds {
+            let detail = format!(
+                "line {line}: {over_units} thousandths and {over} minor units beyond the sale came back"
+            );
+            review::add(tx, store, "refund_overrun", &format!("{sale}/{line}"), &detail, now)?;
+        }
+    }
+    Ok(())
+}
+
+/// The stream's head here, for whoever asks.
+pub fn head(hub: &Hub, incarnation: &tradepost_sync::ids::Incarnation) -> Result<Option<HeadMark>, Fault> {
+    hub.db.read(|tx| Ok(authors::find(tx, incarnation)?.and_then(|author| author.mark())))
+}

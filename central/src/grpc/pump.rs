@@ -1,0 +1,266 @@
+//! The pump of one session at the hub: it gives the session one input, drains its outputs and does what they say.
+//! It always reads while it writes: the database's work runs beside it on blocking threads.
+
+use crate::app::batches::{self, Wanted};
+use crate::app::shelf::ShelfMemory;
+use crate::app::{Fault, catalog, hub_time, ingest, nodes};
+use crate::config::program;
+use crate::hub::Hub;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tonic::{Status, Streaming};
+use tradepost_commerce::document::CatalogVersion;
+use tradepost_proto::convert::{from_frame, to_frame};
+use tradepost_proto::sync::v1::Frame;
+use tradepost_sync::clock::Tau;
+use tradepost_sync::frontier::Frontier;
+use tradepost_sync::ids::Incarnation;
+use tradepost_sync::session::{Applied, Hello, Input, Local, Output, Refusal, Role, Session};
+
+/// Runs one session to its end.
+pub(super) async fn run(
+    hub: Arc<Hub>,
+    mut frames: Streaming<Frame>,
+    outgoing: mpsc::Sender<Result<Frame, Status>>,
+) {
+    let mut pump = match Pump::new(hub, outgoing) {
+        Ok(pump) => pump,
+        Err(error) => {
+            tracing::error!(%error, "no randomness for a session");
+            return;
+        }
+    };
+    let mut pokes = pump.hub.pokes.subscribe();
+    pump.give(Input::Start);
+    metrics::gauge!("tradepost_sessions").increment(1.0);
+    while !pump.over {
+        let tick = pump.tick_at;
+        tokio::select! {
+            frame = frames.message() => match frame {
+                Ok(Some(frame)) => pump.hear(frame),
+                Ok(None) | Err(_) => break,
+            },
+            Some(done) = pump.jobs.join_next(), if !pump.jobs.is_empty() => match done {
+                Ok(Some(input)) => pump.give(input),
+                Ok(None) => {}
+                Err(_) => break,
+            },
+            poked = pokes.changed() => match poked {
+                Ok(()) if !pump.hub.closing.load(Ordering::Acquire) => pump.look_for_news(),
+                // The hub closes: nothing is lost, the next session goes on from what is stored.
+                Ok(()) | Err(_) => break,
+            },
+            () = tokio::time::sleep_until(tick) => pump.tick(),
+        }
+    }
+    metrics::gauge!("tradepost_sessions").decrement(1.0);
+}
+
+/// What is known of the caller once it was identified.
+#[derive(Clone, Copy)]
+struct Known {
+    store: i64,
+    /// Hub time then, and when that was: the database's clock goes on by the monotonic one.
+    tau: Tau,
+    at: Instant,
+}
+
+/// What one session needs.
+struct Pump {
+    hub: Arc<Hub>,
+    session: Session,
+    begun: Instant,
+    tick_at: Instant,
+    jobs: JoinSet<Option<Input>>,
+    outgoing: mpsc::Sender<Result<Frame, Status>>,
+    known: Arc<Mutex<Option<Known>>>,
+    node: Option<Incarnation>,
+    shelf: Arc<ShelfMemory>,
+    over: bool,
+}
+
+impl Pump {
+    fn new(hub: Arc<Hub>, outgoing: mpsc::Sender<Result<Frame, Status>>) -> Result<Self, getrandom::Error> {
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce)?;
+        let local = Local {
+            role: Role::Hub,
+            incarnation: Incarnation([0; 16]),
+            device: hub.device.clone(),
+            nonce,
+            frontier: Frontier::default(),
+            catalog: CatalogVersion::default(),
+            wall: wall(),
+            program: program(),
+            peer_key: None,
+        };
+        let now = Instant::now();
+        Ok(Self {
+            hub,
+            session: Session::new(local),
+            begun: now,
+            tick_at: now + Duration::from_secs(1),
+            jobs: JoinSet::new(),
+            outgoing,
+            known: Arc::default(),
+            node: None,
+            shelf: Arc::default(),
+            over: false,
+        })
+    }
+
+    fn now(&self) -> i64 {
+        i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn hear(&mut self, frame: Frame) {
+        match from_frame(frame) {
+            Ok(message) => self.give(Input::Message(message)),
+            Err(error) => {
+                tracing::debug!(%error, "a frame makes no sense");
+                self.over = true;
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        self.tick_at = Instant::now() + Duration::from_secs(1);
+        let tau = self.known().map(|known| {
+            let since = i64::try_from(known.at.elapsed().as_millis()).unwrap_or(0);
+            known.tau.later(since)
+        });
+        self.give(Input::Tick { tau });
+    }
+
+    fn give(&mut self, input: Input) {
+        let now = self.now();
+        self.session.handle(now, input);
+        while let Some(output) = self.session.poll() {
+            self.obey(output);
+        }
+    }
+
+    fn obey(&mut self, output: Output) {
+        match output {
+            Output::Send(message) => {
+                // A full channel means that the other side has stopped reading: the session is over.
+                if self.outgoing.try_send(Ok(to_frame(&message))).is_err() {
+                    self.over = true;
+                }
+            }
+            Output::Identify(hello) => self.identify(hello),
+            Output::Met(hello) => {
+                self.node = Some(hello.incarnation);
+                self.beside(move |hub| nodes::met(hub, &hello, hub_time(&hub.db)?.ms).map(|()| None));
+                // What was published while the caller was being identified woke nobody.
+                self.look_for_news();
+            }
+            Output::Read { incarnation, from, events_max, bytes_max, raw_to } => {
+                let wanted = Wanted { incarnation, from, events_max, bytes_max, raw_to };
+                self.beside_or(Input::Read(None), move |hub| {
+                    Ok(Some(Input::Read(batches::read(hub, &wanted)?)))
+                });
+            }
+            Output::Apply(batch) => self.apply(batch),
+            Output::ReadCatalog { after, max } => self.read_catalog(after, max),
+            Output::CatalogAcked(has) => self.catalog_acked(has),
+            Output::WaitUntil(at) => {
+                let wait = Duration::from_millis(u64::try_from(at - self.now()).unwrap_or(0));
+                self.tick_at = Instant::now() + wait.min(Duration::from_secs(1));
+            }
+            Output::Close(closing) => {
+                tracing::debug!(?closing, node = ?self.node, "a session is over");
+                self.over = true;
+            }
+            Output::SelfFence(why) => {
+                tracing::error!(?why, node = ?self.node, "a node knows another memory of this hub: was it restored?");
+            }
+            Output::Acked(_) | Output::ApplyCatalog(_) | Output::HubTime(_) => {}
+        }
+    }
+
+    fn identify(&mut self, hello: Hello) {
+        let known = Arc::clone(&self.known);
+        self.beside_or(Input::Identified(Err(Refusal::Busy)), move |hub| {
+            Ok(Some(Input::Identified(match nodes::identify(hub, &hello)? {
+                Ok((caller, of_store)) => {
+                    let now = Known { store: of_store, tau: caller.tau, at: Instant::now() };
+                    *known.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+                    Ok(caller)
+                }
+                Err(refusal) => Err(refusal),
+            })))
+        });
+    }
+
+    fn apply(&mut self, batch: tradepost_sync::session::Batch) {
+        let (store, shelf) = (self.store_of(), Arc::clone(&self.shelf));
+        self.beside_or(Input::Applied(Applied::Later), move |hub| {
+            let Some(store) = store else { return Ok(Some(Input::Applied(Applied::Bad))) };
+            let begun = std::time::Instant::now();
+            let applied = ingest::ingest(hub, &shelf, store, &batch, hub_time(&hub.db)?.ms)?;
+            metrics::histogram!("tradepost_ingest_seconds").record(begun.elapsed());
+            Ok(Some(Input::Applied(applied)))
+        });
+    }
+
+    fn read_catalog(&mut self, after: CatalogVersion, max: usize) {
+        let Some(store) = self.store_of() else { return };
+        self.beside_or(Input::CatalogRead(Vec::new()), move |hub| {
+            Ok(Some(Input::CatalogRead(catalog::entries(hub, store, after, max)?)))
+        });
+    }
+
+    fn catalog_acked(&mut self, has: CatalogVersion) {
+        let Some(node) = self.node else { return };
+        self.beside(move |hub| catalog::delivered(hub, &node, has, hub_time(&hub.db)?.ms).map(|()| None));
+    }
+
+    fn look_for_news(&mut self) {
+        let Some(store) = self.store_of().filter(|_| self.session.met()) else { return };
+        self.beside(move |hub| {
+            let heads = batches::heads(hub, store)?;
+            Ok(Some(Input::Local { heads, catalog: catalog::head(hub)?.at }))
+        });
+    }
+
+    fn known(&self) -> Option<Known> {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store_of(&self) -> Option<i64> {
+        self.known().map(|known| known.store)
+    }
+
+    /// Runs database work beside the pump; what it answers is the session's next input.
+    fn beside(&mut self, job: impl FnOnce(&Hub) -> Result<Option<Input>, Fault> + Send + 'static) {
+        let hub = Arc::clone(&self.hub);
+        self.jobs.spawn_blocking(move || job(&hub).unwrap_or_else(|fault| failed(&fault)));
+    }
+
+    /// The same, where the session waits for an answer also when the work fails.
+    fn beside_or(
+        &mut self,
+        otherwise: Input,
+        job: impl FnOnce(&Hub) -> Result<Option<Input>, Fault> + Send + 'static,
+    ) {
+        let hub = Arc::clone(&self.hub);
+        self.jobs.spawn_blocking(move || match job(&hub) {
+            Ok(input) => input,
+            Err(fault) => failed(&fault).or(Some(otherwise)),
+        });
+    }
+}
+
+fn failed(fault: &Fault) -> Option<Input> {
+    tracing::warn!(%fault, "a session's work failed");
+    None
+}
+
+fn wall() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}

@@ -1,0 +1,146 @@
+//! The review list and the quarantine.
+
+use super::json::{self, Body, Page};
+use super::orders::rfc3339;
+use super::problem::Problem;
+use super::{App, ask, change};
+use crate::app::review;
+use crate::db::review::Finding;
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::{IntoParams, ToSchema};
+
+/// Something that a person should look at.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct FindingView {
+    /// Its number.
+    id: i64,
+    /// `total_differs`, `unmatched_sku`, `duplicate_sale_id`, `receipt_gap`, `series_clash`, `refund_overrun`, `fork`,
+    /// `quarantined`, `opening_differs` or `custody_clash`.
+    kind: String,
+    /// The store's code.
+    store: String,
+    /// What it is about.
+    #[serde(rename = "ref")]
+    reference: String,
+    /// A sentence with its numbers.
+    detail: String,
+    /// When it was found, RFC 3339.
+    at: String,
+    /// When a person was done with it.
+    resolved_at: Option<String>,
+    /// What that person wrote.
+    note: Option<String>,
+}
+
+fn view((store, finding): (String, Finding)) -> FindingView {
+    FindingView {
+        id: finding.id,
+        kind: finding.kind,
+        store,
+        reference: finding.reference,
+        detail: finding.detail,
+        at: rfc3339(finding.at),
+        resolved_at: finding.resolved_at.map(rfc3339),
+        note: finding.note,
+    }
+}
+
+/// Which findings.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    /// Also those that are done with.
+    #[serde(default)]
+    all: bool,
+    /// Rows of a page, at most 500.
+    limit: Option<usize>,
+    /// Where the page begins.
+    cursor: Option<String>,
+}
+
+/// Lists what a person should look at.
+#[utoipa::path(get, path = "/v1/review", tag = "review", operation_id = "listReview", params(Wanted),
+    responses((status = 200, body = Page<FindingView>)))]
+pub(super) async fn list(
+    app: State<Arc<App>>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Page<FindingView>>, Problem> {
+    let limit = json::limit(wanted.limit);
+    let after = json::place(wanted.cursor.as_deref())?.parse().unwrap_or(0);
+    let found = ask(&app, move |hub, _| review::list(hub, wanted.all, after, limit + 1)).await?;
+    let rows = found.into_iter().map(view).collect();
+    Ok(Json(Page::new(rows, limit, |row: &FindingView| row.id.to_string())))
+}
+
+/// What a person writes about it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Note {
+    /// What was done.
+    note: String,
+}
+
+/// Notes that a person is done with a finding.
+#[utoipa::path(post, path = "/v1/review/{id}/resolve", tag = "review", operation_id = "resolveReview",
+    params(("id" = i64, Path, description = "The finding's number")), request_body = Note,
+    responses((status = 204), (status = 404, body = Problem)))]
+pub(super) async fn resolve(
+    app: State<Arc<App>>,
+    Path(id): Path<i64>,
+    Body(note): Body<Note>,
+) -> Result<StatusCode, Problem> {
+    change(&app, move |hub, now| review::resolve(hub, id, &note.note, now)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// An event that is set aside.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AsideView {
+    /// The store's code.
+    store: String,
+    /// Who wrote it.
+    incarnation: String,
+    /// Its seq.
+    seq: u64,
+    /// Its hash.
+    hash: String,
+    /// Why.
+    reason: String,
+    /// Whether its envelope's effects were applied.
+    effects_applied: bool,
+    /// When it came, RFC 3339.
+    at: String,
+    /// Its canonical bytes, as hexadecimal digits.
+    bytes: String,
+}
+
+/// Every event that is set aside.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Aside {
+    /// The latest first, at most 500.
+    data: Vec<AsideView>,
+}
+
+/// Lists events that are set aside.
+#[utoipa::path(get, path = "/v1/quarantine", tag = "review", operation_id = "listQuarantine", responses((status = 200, body = Aside)))]
+pub(super) async fn quarantine(app: State<Arc<App>>) -> Result<Json<Aside>, Problem> {
+    let list = ask(&app, |hub, _| review::quarantine(hub, 500)).await?;
+    let data = list
+        .into_iter()
+        .map(|(store, incarnation, aside)| AsideView {
+            store,
+            incarnation: incarnation.to_string(),
+            seq: aside.seq,
+            hash: aside.hash.to_string(),
+            reason: aside.reason,
+            effects_applied: aside.effects,
+            at: rfc3339(aside.at),
+            bytes: aside.bytes.iter().map(|b| format!("{b:02x}")).collect(),
+        })
+        .collect();
+    Ok(Json(Aside { data }))
+}

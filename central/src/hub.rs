@@ -1,0 +1,89 @@
+//! What every part of the hub works with, and the one way to write.
+
+use crate::app::fault::{Code, Fault};
+use crate::cache::Cache;
+use crate::db::booking::StockNow;
+use crate::db::{Db, Tx};
+use crate::journal::Journal;
+use crate::stream::Stream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::watch;
+use tradepost_sync::signing::Device;
+
+/// Enrolment codes tell nodes this much.
+#[derive(Clone, Debug)]
+pub struct PublicFace {
+    /// `host:port` of the sync address.
+    pub address: String,
+    /// SHA-256 of the TLS certificate.
+    pub fingerprint: [u8; 32],
+}
+
+/// The hub's parts.
+pub struct Hub {
+    /// The database.
+    pub db: Db,
+    /// The event stream.
+    pub stream: Stream,
+    /// The cache.
+    pub cache: Cache,
+    /// The hub's key pair.
+    pub device: Device,
+    /// The journal of its own events.
+    pub journal: Journal,
+    /// What nodes are told about it.
+    pub face: PublicFace,
+    /// Says to sessions and the relay that something new is here.
+    pub pokes: watch::Sender<u64>,
+    /// Set once the hub is stopping.
+    pub closing: AtomicBool,
+}
+
+/// What is to be done once a transaction has committed.
+#[derive(Debug, Default)]
+pub struct After {
+    /// Events of the hub's own were written.
+    pub journal: bool,
+    /// Something that sessions or the relay wait for was written.
+    pub poke: bool,
+    /// Stock as it is now: (store's code, rows).
+    pub stock: Vec<(String, Vec<StockNow>)>,
+}
+
+impl Hub {
+    /// Runs `job` in one transaction; commits; journals the hub's own events before anybody is answered; then tells
+    /// cache, sessions and relay.
+    pub fn write<T>(
+        &self,
+        mut job: impl FnMut(&mut Tx<'_>, &mut After) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let (answer, after) = self.db.write(|tx| {
+            let mut after = After::default();
+            let answer = job(tx, &mut after)?;
+            Ok::<_, Fault>((answer, after))
+        })?;
+        if after.journal {
+            self.journal.catch_up(&self.db).map_err(Fault::internal)?;
+        }
+        for (store, rows) in &after.stock {
+            self.cache.stock_is(store, rows);
+        }
+        if after.poke {
+            self.poke();
+        }
+        Ok(answer)
+    }
+
+    /// Says that something new is here.
+    pub fn poke(&self) {
+        self.pokes.send_modify(|n| *n = n.wrapping_add(1));
+    }
+
+    /// Refuses while the hub is stopping.
+    pub fn open(&self) -> Result<(), Fault> {
+        if self.closing.load(Ordering::Acquire) {
+            return Err(Fault::refused(Code::Closing, "the hub is stopping"));
+        }
+        Ok(())
+    }
+}
