@@ -1,0 +1,10 @@
+//! What tests, demo and benchmarks share: real programs started as real processes, and a small HTTP client.
+
+pub mod demo;
+pub mod http;
+pub mod hub_bench;
+pub mod ids;
+pub mod process;
+pub mod proxy;
+pub mod seed;
+pub mod till;

@@ -1,0 +1,182 @@
+//! The whole story in small: two stores, a hub that is away, a node that is killed, refunds, changed prices; and the
+//! books of node, hub and an independent recomputation are the same. A store that sold before it ever knew a hub joins
+//! and agrees as well.
+
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use tradepost_tests::demo::client::Client;
+use tradepost_tests::demo::goods::{Catalog, StoreName};
+use tradepost_tests::demo::progress::Voice;
+use tradepost_tests::demo::prove::{Books, differing_hashes, hub_books, node_books, recomputed};
+use tradepost_tests::demo::story::{Options, Report, tell};
+use tradepost_tests::demo::town::{Hub, Place, Shop, delivered, drained, until};
+use tradepost_tests::ids::uuid_v7;
+use tradepost_tests::process::{TempDir, bin_dir};
+
+const BOUND: Duration = Duration::from_secs(110);
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn small_catalog() -> PathBuf {
+    repository().join("node/catalogs/en-grocer.ndjson")
+}
+
+/// Invented baskets on the small catalog, as the demo makes them where it has no network.
+fn small_baskets(folder: &Path) {
+    let script = repository().join("scripts/lib/small.py");
+    let made = Command::new("python3").arg(script).arg(small_catalog()).arg(folder).status();
+    assert!(made.expect("python3 runs").success());
+}
+
+async fn story(baskets: usize, tamper: bool) -> Report {
+    let folder = TempDir::new("agree");
+    let goods = folder.path().join("goods");
+    std::fs::create_dir_all(&goods).expect("a folder");
+    small_baskets(&goods);
+    let options = Options {
+        data: folder.path().join("town"),
+        bin_dir: bin_dir(),
+        catalog: goods.join("catalog.ndjson"),
+        baskets: goods.join("baskets.ndjson"),
+        recompute: repository().join("scripts/recompute.py"),
+        tamper,
+        workers: 8,
+        limit: Some(baskets),
+        voice: Voice::Plain,
+    };
+    let (report, stage) = tell(&options).await.expect("the story is told to its end");
+    stage.end().expect("every program ends as asked");
+    report
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_stores_and_their_hub_agree_to_the_cent() {
+    let report = story(400, false).await;
+    let wrong: Vec<_> = report.verdicts.iter().flat_map(|verdict| &verdict.wrong).collect();
+    assert!(report.agree, "{wrong:#?}");
+    assert_eq!((report.sales, report.lost, report.doubled, report.verdicts.len()), (400, 0, 0, 2));
+    assert!(report.refunds > 0, "a day without a refund proves less");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_cent_changed_in_one_export_is_found_out() {
+    let report = story(40, true).await;
+    assert!(!report.agree);
+    let store = &report.verdicts[0].wrong;
+    assert!(store.iter().any(|sentence| sentence.contains("the node's export")), "{store:#?}");
+    assert!(report.verdicts[1].wrong.is_empty(), "nobody touched the other store");
+}
+
+async fn sell_one(client: &Client, sku: &str, units: i64) -> i64 {
+    let body = json!({
+        "till": "R1",
+        "lines": [{"sku": sku, "quantity_milli": units * 1000}],
+        "tenders": [{"kind": "cash", "amount": 100_000}],
+    });
+    let sale = client.put(&format!("/v1/sales/{}", uuid_v7()), &body).await.expect("it is sold");
+    sale["total"].as_i64().expect("a total")
+}
+
+/// The catalog of headquarters lacks two products that the store sold by itself; one more has another code there, but
+/// the same GTIN.
+fn of_headquarters(catalog: &Catalog) -> Catalog {
+    let mut theirs = catalog.clone();
+    theirs.products.retain(|product| !["EN-001", "EN-002"].contains(&product.sku.0.as_str()));
+    theirs.prices.retain(|entry| !["EN-001", "EN-002"].contains(&entry.sku.0.as_str()));
+    for product in theirs.products.iter_mut().filter(|product| product.sku.0 == "EN-003") {
+        product.sku.0 = "HQ-003".to_owned();
+    }
+    for entry in theirs.prices.iter_mut().filter(|entry| entry.sku.0 == "EN-003") {
+        entry.sku.0 = "HQ-003".to_owned();
+    }
+    theirs
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_store_that_sold_alone_joins_and_agrees() {
+    let folder = TempDir::new("lone");
+    let place = Place { bin_dir: bin_dir(), data: folder.path().to_owned() };
+    let catalog = Catalog::read(&small_catalog()).expect("the catalog reads");
+    let store = StoreName { store: 1, code: "S01".to_owned(), name: "The Corner Grocer".to_owned() };
+    let imported = ["--catalog".to_owned(), small_catalog().display().to_string()];
+    let shop = Shop::open(&place, &store, &imported).expect("a node needs no hub");
+
+    let mut taken = 0;
+    for (sku, units) in [("EN-001", 2), ("EN-002", 1), ("EN-003", 3), ("EN-004", 1), ("EN-004", 2)] {
+        taken += sell_one(&shop.client, sku, units).await;
+    }
+    let before = node_books(&shop).await.expect("the node's books");
+    assert_eq!((before.takings, before.documents), (taken, 5));
+
+    let hub = Hub::open(&place).expect("the hub opens");
+    let code = hub.found(&store, &catalog.settings).await.expect("the store is founded");
+    hub.publish(&of_headquarters(&catalog), &|_| ()).await.expect("the catalog is published");
+    let joined = shop.enrol(&code).await.expect("it joins");
+    assert!(joined["incarnation"].is_string(), "{joined}");
+    let shops = [shop.clone()];
+    delivered(&hub, &shops, BOUND).await.expect("the catalog arrives");
+    drained(&shops, BOUND).await.expect("what it sold alone goes up");
+
+    taken += sell_one(&shop.client, "EN-004", 1).await;
+    drained(&shops, BOUND).await.expect("what it sells now goes up");
+    let books = Books { takings: taken, documents: 6, ..node_books(&shop).await.expect("the node's books") };
+    all_have_the_same_money(&hub, &shop, &books, folder.path()).await;
+    unknown_items_are_listed(&hub).await;
+    a_person_joins_them(&hub, &shop, folder.path()).await;
+}
+
+/// Items may have other names at the hub; money has not, and stock is the hub's in both exports.
+async fn all_have_the_same_money(hub: &Hub, shop: &Shop, expected: &Books, folder: &Path) {
+    let theirs = hub_books(hub, "S01").await.expect("the hub's books");
+    let node = node_books(shop).await.expect("the node's books");
+    let [ours_again, theirs_again] = again(hub, shop, folder).await;
+    for books in [&node, &theirs, &ours_again, &theirs_again] {
+        let money = |books: &Books| (books.takings, books.documents, books.rounding, books.tax.clone());
+        assert_eq!(money(books), money(expected));
+    }
+    assert_eq!(theirs.stock, ours_again.stock);
+    assert_eq!(theirs.stock, theirs_again.stock);
+    assert_eq!(
+        theirs.stock.values().sum::<i64>(),
+        node.stock.values().sum::<i64>(),
+        "nothing is lost on the way"
+    );
+    assert_eq!(differing_hashes(hub, shop).await.expect("both hash"), Vec::<String>::new());
+}
+
+async fn again(hub: &Hub, shop: &Shop, folder: &Path) -> [Books; 2] {
+    recomputed(hub, shop, &repository().join("scripts/recompute.py"), folder)
+        .await
+        .expect("the exports are sound")
+}
+
+async fn unknown_items_are_listed(hub: &Hub) {
+    let review = hub.client.rows("/v1/review").await.expect("the hub lists what a person should see");
+    let unmatched: Vec<&Value> = review.iter().filter(|row| row["kind"] == "unmatched_sku").collect();
+    let named = |sku: &str| unmatched.iter().any(|row| row.to_string().contains(sku));
+    assert!(named("EN-001") && named("EN-002"), "{unmatched:#?}");
+    assert!(!named("EN-004"), "what has an equal code is the same item: {unmatched:#?}");
+    assert!(!named("EN-003"), "what has an equal GTIN is the same item: {unmatched:#?}");
+}
+
+/// A person says which item of headquarters the placeholder is; from then on it is that one everywhere.
+async fn a_person_joins_them(hub: &Hub, shop: &Shop, folder: &Path) {
+    let before = hub_books(hub, "S01").await.expect("the hub's books").stock;
+    let placeholder = before.keys().find(|sku| sku.ends_with("/EN-001")).expect("a placeholder").clone();
+    let alias = json!({"from": placeholder, "to": "EN-005"});
+    hub.client.post("/v1/stores/S01/aliases", &alias).await.expect("the hub takes the alias");
+    let level = || async {
+        let wrong = differing_hashes(hub, shop).await?;
+        Ok(if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) })
+    };
+    until("the node knows the alias", BOUND, level).await.expect("it is told");
+    let after = hub_books(hub, "S01").await.expect("the hub's books").stock;
+    assert_eq!(after.get(&placeholder), None);
+    assert_eq!(after["EN-005"], before["EN-005"] + before[&placeholder]);
+    let [ours_again, theirs_again] = again(hub, shop, folder).await;
+    assert_eq!((&ours_again.stock, &theirs_again.stock), (&after, &after));
+}

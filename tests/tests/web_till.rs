@@ -1,0 +1,98 @@
+//! The till page in Chromium, on a real node: scan to receipt by keyboard, the node killed and back, every screen in
+//! both languages and themes (`screens.md` §4.3 and §4.4). The stories are in `web-ui/e2e/till.mjs`.
+//!
+//! Needs Node.js, the page built by `scripts/web`, and Chromium. Where one is missing the test says so; on CI, and
+//! with `TRADEPOST_WEB=1`, that is a failure.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tradepost_tests::http::Client;
+use tradepost_tests::process::{Program, TempDir, bin_dir, wait_for};
+
+const CHROMIUMS: [&str; 3] = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+#[test]
+fn a_cashier_sells_in_the_browser() {
+    let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web-ui");
+    if let Some(missing) = missing(&web) {
+        let must = ["CI", "TRADEPOST_WEB"].iter().any(|name| std::env::var_os(name).is_some());
+        assert!(!must, "{missing}");
+        eprintln!("skipped: {missing}");
+        return;
+    }
+    let dir = TempDir::new("web-till");
+    let mut node = Some(start(dir.path(), "127.0.0.1:0"));
+    let url = node.as_ref().map(|node| node.said("http")).unwrap_or_default();
+    let page = Client::new(&url).get("/").expect("the node serves a page").text();
+    assert!(page.contains("id=\"till\""), "the node has no page built in: run scripts/web, then build again");
+
+    let mut stories = browser(&web, &url);
+    let mut answer = stories.stdin.take().expect("stdin is piped");
+    let said = BufReader::new(stories.stdout.take().expect("stdout is piped"));
+    let listen = url.trim_start_matches("http://").to_owned();
+    let mut told = String::new();
+    for line in said.lines().map_while(Result::ok) {
+        match line.as_str() {
+            "@kill" => node.take().expect("it runs").kill(),
+            "@start" => node = Some(start(dir.path(), &listen)),
+            _ => {
+                eprintln!("{line}");
+                told.push_str(&line);
+                told.push('\n');
+                continue;
+            }
+        }
+        writeln!(answer, "done").expect("the stories listen");
+    }
+    let status = stories.wait().expect("the stories end");
+    assert!(status.success(), "{status}; screenshots in {}\n{told}", shots().display());
+    node.take().expect("it runs").stop(Duration::from_secs(20)).expect("a clean end");
+}
+
+/// What the machine lacks, in a sentence.
+fn missing(web: &Path) -> Option<String> {
+    let has_node =
+        Command::new("node").arg("--version").stdout(Stdio::null()).status().is_ok_and(|s| s.success());
+    if !has_node {
+        return Some("there is no Node.js: run scripts/web, which fetches it".into());
+    }
+    if !web.join("dist/till.html").exists() || !web.join("node_modules/playwright-core").exists() {
+        return Some("the till page is not built: run scripts/web".into());
+    }
+    let chromium =
+        std::env::var_os("CHROMIUM").is_some() || CHROMIUMS.iter().any(|place| Path::new(place).exists());
+    (!chromium).then(|| "there is no Chromium: install Debian's package, or name one in CHROMIUM".into())
+}
+
+/// A node over the folder; after a kill its port may be held for a moment.
+fn start(dir: &Path, listen: &str) -> Program {
+    let dir = dir.to_string_lossy();
+    let args = ["run", "--data-dir", &dir, "--listen", listen, "--catalog", "en-grocer"];
+    let mut node = None;
+    wait_for("the node starts", Duration::from_secs(60), || {
+        node = Program::start("tradepost-node", &args).map_err(|e| eprintln!("{e}")).ok();
+        node.is_some()
+    })
+    .expect("the node starts");
+    node.expect("it started")
+}
+
+fn browser(web: &Path, url: &str) -> Child {
+    Command::new("node")
+        .arg(web.join("e2e/till.mjs"))
+        .current_dir(web)
+        .env("TRADEPOST_URL", url)
+        .env("TRADEPOST_E2E_CONTROL", "1")
+        .env("TRADEPOST_SHOTS", shots())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("Node.js starts")
+}
+
+/// Beside the built programs, so that they are looked at and never committed.
+fn shots() -> PathBuf {
+    bin_dir().join("screenshots")
+}
