@@ -3,7 +3,9 @@
 use super::super::*;
 use crate::body::{Body, DrawerOpened};
 use crate::event::{Event, Head, Stamp};
+use crate::frontier::Frontier;
 use crate::ids::Hash;
+use crate::signing::Device;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const NODE: Incarnation = Incarnation([1; 16]);

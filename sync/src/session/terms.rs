@@ -1,0 +1,178 @@
+//! What a session and its pump say to each other.
+
+use super::{Batch, Hello, Message, Refusal};
+use crate::catalog::SealedEntry;
+use crate::clock::{Tau, UtcMs};
+use crate::frontier::{Frontier, HeadMark};
+use crate::ids::Incarnation;
+use crate::signing::{Device, DeviceKey};
+use tradepost_commerce::document::CatalogVersion;
+
+/// Which side of a conversation this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A store node: it opens the conversation and knows the hub's key.
+    Node,
+    /// The hub: it learns from the Hello who calls.
+    Hub,
+}
+
+/// What a side brings along.
+#[derive(Clone)]
+pub struct Local {
+    /// Node or hub.
+    pub role: Role,
+    /// The own incarnation; at the hub it is told with [`Input::Identified`].
+    pub incarnation: Incarnation,
+    /// The own device key pair.
+    pub device: Device,
+    /// 32 fresh random bytes.
+    pub nonce: [u8; 32],
+    /// Everything held of the store's streams.
+    pub frontier: Frontier,
+    /// The catalog held.
+    pub catalog: CatalogVersion,
+    /// Wall clock at the start.
+    pub wall: UtcMs,
+    /// Name and version of the program.
+    pub program: String,
+    /// The key the other side must sign with; at the hub it is told with [`Input::Identified`].
+    pub peer_key: Option<DeviceKey>,
+}
+
+/// What the hub knows of a caller.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The caller's enrolled device key.
+    pub device_key: DeviceKey,
+    /// The store's `H_s`.
+    pub hub_incarnation: Incarnation,
+    /// Everything held of the store's streams.
+    pub frontier: Frontier,
+    /// The catalog's newest version.
+    pub catalog: CatalogVersion,
+    /// Hub time.
+    pub tau: Tau,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It is durable; this is the stream's head now.
+    Done(HeadMark),
+    /// Something before it is missing.
+    NeedFrom {
+        /// Whose stream.
+        incarnation: Incarnation,
+        /// First missing seq.
+        from: u64,
+    },
+    /// It couldn't be rebuilt from its compact form.
+    NeedRaw {
+        /// Whose stream.
+        incarnation: Incarnation,
+        /// First seq.
+        from: u64,
+        /// Last seq.
+        to: u64,
+    },
+    /// It contradicts what is held.
+    Fork,
+    /// Its signature doesn't hold, or it is malformed.
+    Bad,
+    /// Not now (the database is busy, the disk is full).
+    Later,
+}
+
+/// What a pump tells a session.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The link is up.
+    Start,
+    /// A message came.
+    Message(Message),
+    /// Answer to [`Output::Identify`].
+    Identified(Result<Box<Caller>, Refusal>),
+    /// Answer to [`Output::Read`]; none where nothing could be read now, which is tried again.
+    Read(Option<Batch>),
+    /// Answer to [`Output::Apply`].
+    Applied(Applied),
+    /// Answer to [`Output::ReadCatalog`]; empty where nothing could be read now, which is tried again.
+    CatalogRead(Vec<SealedEntry>),
+    /// Answer to [`Output::ApplyCatalog`]: the version held now, also where nothing could be applied.
+    CatalogApplied(CatalogVersion),
+    /// The own log or catalog has grown.
+    Local {
+        /// New heads.
+        heads: Vec<HeadMark>,
+        /// The catalog held.
+        catalog: CatalogVersion,
+    },
+    /// The time asked for by [`Output::WaitUntil`] has come; may come at any time.
+    Tick {
+        /// Hub time, where the hub speaks.
+        tau: Option<Tau>,
+    },
+}
+
+/// What a session asks of a pump, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Put this on the link.
+    Send(Message),
+    /// Hub: who is this? Answer with [`Input::Identified`].
+    Identify(Hello),
+    /// Read events from the log. The stretch begins at `from` and must end at a signed head; it may hold fewer
+    /// events than asked, and more only where no signed head lies within the limits.
+    Read {
+        /// Whose stream.
+        incarnation: Incarnation,
+        /// First seq.
+        from: u64,
+        /// At most this many events.
+        events_max: usize,
+        /// At most this many canonical bytes.
+        bytes_max: usize,
+        /// In canonical bytes, up to exactly this seq or the next signed head, whatever the limits.
+        raw_to: Option<u64>,
+    },
+    /// Apply this in one transaction.
+    Apply(Batch),
+    /// The other side holds this stream durably up to here.
+    Acked(HeadMark),
+    /// Hub: read catalog entries after this version.
+    ReadCatalog {
+        /// After this one.
+        after: CatalogVersion,
+        /// At most this many.
+        max: usize,
+    },
+    /// Node: apply these in order.
+    ApplyCatalog(Vec<SealedEntry>),
+    /// Hub: the node holds the catalog up to here.
+    CatalogAcked(CatalogVersion),
+    /// The hub said what time it is.
+    HubTime(Tau),
+    /// The other side is met and proven; levelling begins.
+    Met(Hello),
+    /// I have lost memory. A node fences itself, sends nothing more and comes back as a new incarnation; a hub was
+    /// restored (`model.md` §3).
+    SelfFence(Refusal),
+    /// Call back with [`Input::Tick`] at this time, at the latest.
+    WaitUntil(UtcMs),
+    /// The session is over.
+    Close(Closing),
+}
+
+/// Why a session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// This side ended it.
+    Refused(Refusal),
+    /// The other side ended it.
+    PeerRefused(Refusal),
+    /// Nothing was heard for too long.
+    Silence,
+    /// Nothing moved for too long.
+    Stalled,
+}
