@@ -311,3 +311,24 @@ fn operators_see_what_they_need() {
     let status = client.get("/v1/sync/status").unwrap().ok();
     assert_eq!((status["link"].as_str(), status["registered"].as_bool()), (Some("never"), Some(true)));
 }
+
+#[test]
+fn every_match_is_on_exactly_one_page() {
+    let dir = TempDir::new("pages");
+    let node = start_node(dir.path(), &[]).unwrap();
+    let mut client = node.client("http");
+    for (sku, name) in [("X-1", "Teapot"), ("X-2", "Tea"), ("X-3", "Teaspoon tea"), ("X-4", "Teak oil")] {
+        let product = json!({"name": format!("Zz {name}"), "tax_category": "zero"});
+        client.json("PUT", &format!("/v1/products/{sku}"), &product).unwrap().ok();
+    }
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = client.get(&format!("/v1/products?q=zz+tea&limit=1{cursor}")).unwrap().ok();
+        found.push(page["data"][0]["sku"].as_str().unwrap().to_owned());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(found, ["X-2", "X-3", "X-1", "X-4"], "whole words first");
+}

@@ -242,9 +242,15 @@ fn set_profile(conn: &Connection, durability: Durability) -> Result<(), OpenErro
     ))?;
     conn.query_row("PRAGMA mmap_size=0", [], |_| Ok(())).or_else(none_is_fine)?;
     conn.busy_timeout(std::time::Duration::from_millis(5_000))?;
+    stable_plans(conn)?;
     // No SQL of ours ever writes to a shadow table or the schema.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     Ok(())
+}
+
+/// A plan never depends on a value that is bound: else SQLite prepares a kept statement again for each new value.
+fn stable_plans(conn: &Connection) -> Result<(), rusqlite::Error> {
+    conn.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
 }
 
 fn none_is_fine(error: rusqlite::Error) -> Result<(), rusqlite::Error> {
@@ -333,6 +339,7 @@ impl Reads {
         conn.execute_batch(&format!(
             "PRAGMA query_only=ON; PRAGMA trusted_schema=OFF; PRAGMA cache_size=-{READER_CACHE_KIB};"
         ))?;
+        stable_plans(&conn)?;
         conn.busy_timeout(std::time::Duration::from_millis(5_000))?;
         conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         Ok(conn)

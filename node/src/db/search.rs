@@ -50,30 +50,73 @@ fn words_of(product: &Product) -> String {
     words
 }
 
-/// Numbers of the products that have every word (the beginning of one is enough), after `after`, in order.
+/// How a product was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// It has every word as it was typed.
+    Whole,
+    /// It has words that begin so.
+    Beginning,
+}
+
+/// Where a page begins: behind this product, among those found in this way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct From {
+    /// Which ones.
+    pub found: Match,
+    /// Behind this number.
+    pub after: i64,
+}
+
+/// Where the first page begins.
+pub const START: From = From { found: Match::Whole, after: 0 };
+
+/// Numbers of the products that have every word: first those that have it whole, then those that have words which
+/// begin so, each in order. Whole words are read from the index as far as they are needed; beginnings cost as much as
+/// there are products that have them.
 ///
 /// # Errors
 /// [`Fault`].
-pub fn find(conn: &Connection, question: &str, after: i64, limit: usize) -> Result<Vec<i64>, Fault> {
-    let Some(query) = query(question) else { return Ok(Vec::new()) };
+pub fn find(conn: &Connection, question: &str, from: From, limit: usize) -> Result<Vec<(Match, i64)>, Fault> {
+    let words = words(question);
+    if words.is_empty() {
+        return Ok(Vec::new());
+    }
+    let whole = words.join(" AND ");
+    let beginning = words.iter().map(|word| format!("{word}*")).collect::<Vec<_>>().join(" AND ");
+    let beginning = format!("({beginning}) NOT ({whole})");
+    match from.found {
+        Match::Beginning => page(conn, &beginning, Match::Beginning, from.after, limit),
+        Match::Whole => {
+            let mut found = page(conn, &whole, Match::Whole, from.after, limit)?;
+            if found.len() < limit {
+                found.extend(page(conn, &beginning, Match::Beginning, 0, limit - found.len())?);
+            }
+            Ok(found)
+        }
+    }
+}
+
+fn page(
+    conn: &Connection,
+    query: &str,
+    found: Match,
+    after: i64,
+    limit: usize,
+) -> Result<Vec<(Match, i64)>, Fault> {
     let mut statement = conn.prepare_cached(
         "SELECT rowid FROM search WHERE search MATCH ?1 AND rowid > ?2 ORDER BY rowid LIMIT ?3",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = statement.query_map(params![query, after, limit], |row| row.get(0))?;
+    let rows = statement.query_map(params![query, after, limit], |row| Ok((found, row.get(0)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Every word as a quoted prefix: nothing a person types is an operator.
-fn query(question: &str) -> Option<String> {
+/// Every word quoted: nothing a person types is an operator.
+fn words(question: &str) -> Vec<String> {
     let folded = fold(question);
-    let words: Vec<String> = folded
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .take(WORDS_MAX)
-        .map(|word| format!("\"{word}\"*"))
-        .collect();
-    (!words.is_empty()).then(|| words.join(" "))
+    let words = folded.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.take(WORDS_MAX).map(|word| format!("\"{word}\"")).collect()
 }
 
 #[cfg(test)]
@@ -95,7 +138,7 @@ mod tests {
 
     #[test]
     fn nothing_typed_is_an_operator() {
-        assert_eq!(query("milk OR \"x\" -y*"), Some("\"milk\"* \"or\"* \"x\"* \"y\"*".to_owned()));
-        assert_eq!(query(" *-\" "), None);
+        assert_eq!(words("milk OR \"x\" -y*"), ["\"milk\"", "\"or\"", "\"x\"", "\"y\""]);
+        assert_eq!(words(" *-\" "), Vec::<String>::new());
     }
 }

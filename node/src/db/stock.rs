@@ -128,15 +128,22 @@ pub fn each(conn: &Connection, mut tell: impl FnMut(i64, Sku, Stock)) -> Result<
 /// # Errors
 /// [`Fault`].
 pub fn rights_of_others(conn: &Connection, sku: i64) -> Result<i64, Fault> {
-    let mut statement = conn.prepare_cached(
-        "SELECT coalesce((SELECT sum(c.minted - c.used) FROM cells c JOIN incarnations i ON i.no = c.incarnation \
-                          WHERE c.sku = ?1 AND i.role IN (4, 5) AND i.fenced = 0), 0) \
-              + coalesce((SELECT sum(g.units) FROM gifts g JOIN incarnations i ON i.no = g.taker \
-                          WHERE g.sku = ?1 AND i.role IN (4, 5) AND i.fenced = 0), 0) \
-              - coalesce((SELECT sum(g.units) FROM gifts g JOIN incarnations i ON i.no = g.giver \
-                          WHERE g.sku = ?1 AND i.role IN (4, 5) AND i.fenced = 0), 0)",
-    )?;
-    Ok(statement.query_row([sku], |row| row.get(0))?)
+    let mut cells = conn.prepare_cached("SELECT incarnation, minted - used FROM cells WHERE sku = ?1")?;
+    let mut rights: Vec<(i64, i64)> =
+        cells.query_map([sku], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    let mut gifts = conn.prepare_cached("SELECT giver, taker, units FROM gifts WHERE sku = ?1")?;
+    let mut rows = gifts.query([sku])?;
+    while let Some(row) = rows.next()? {
+        let units: i64 = row.get(2)?;
+        rights.push((row.get(0)?, -units));
+        rights.push((row.get(1)?, units));
+    }
+    if rights.is_empty() {
+        return Ok(0);
+    }
+    let mut live = conn.prepare_cached("SELECT no FROM incarnations WHERE role IN (4, 5) AND fenced = 0")?;
+    let live: Vec<i64> = live.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(rights.iter().filter(|(no, _)| live.contains(no)).map(|(_, units)| units).sum())
 }
 
 /// Adds to a cell of somebody else's row.

@@ -7,7 +7,8 @@ use crate::app::lookup::{self, Matched};
 use crate::app::node::Rulebook;
 use crate::app::problem::{Answer, Code, Stop, no};
 use crate::db::catalog::{self, Item};
-use crate::db::{search, stock};
+use crate::db::search::{self, From, Match};
+use crate::db::stock;
 use axum::extract::{Path, Query, State};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -123,24 +124,49 @@ pub struct ProductsQuery {
     responses((status = 200, description = "A page of products", body = Page<ProductOut>)))]
 pub async fn list_products(State(shared): State<Shared>, Query(query): Query<ProductsQuery>) -> Reply {
     let paging = Paging { limit: query.limit, cursor: query.cursor };
-    let (limit, after) = (paging.rows()?, paging.place()?.unwrap_or(0));
+    let limit = paging.rows()?;
+    let from = from(paging.cursor.as_deref())?;
     let rules = shared.rules()?;
     let wall = shared.machine.wall();
     let page = shared.read(|conn| {
-        let items = find(conn, query.q.as_deref(), after, limit + 1)?;
-        let rows = items.into_iter().map(|item| Ok((item.sku_no, show(conn, &rules, wall, item)?)));
+        let items = find(conn, query.q.as_deref(), from, limit + 1)?;
+        let rows = items.into_iter().map(|(found, item)| {
+            let cursor = cursor(found, item.sku_no);
+            Ok((cursor, show(conn, &rules, wall, item)?))
+        });
         rows.collect::<Answer<Vec<_>>>()
     })?;
-    Ok(ok(&Page::cut(page, limit, |(no, _)| no.to_string(), |(_, product)| product)))
+    Ok(ok(&Page::cut(page, limit, |(cursor, _)| cursor.clone(), |(_, product)| product)))
 }
 
-fn find(conn: &Connection, words: Option<&str>, after: i64, limit: usize) -> Answer<Vec<Item>> {
-    let Some(words) = words.map(str::trim).filter(|w| !w.is_empty()) else {
-        return Ok(catalog::page(conn, after, limit)?);
+/// `12` is behind the 12th among whole words, `b12` among beginnings.
+fn cursor(found: Match, after: i64) -> String {
+    match found {
+        Match::Whole => after.to_string(),
+        Match::Beginning => format!("b{after}"),
+    }
+}
+
+fn from(cursor: Option<&str>) -> Answer<From> {
+    let Some(text) = cursor else { return Ok(search::START) };
+    let (found, number) = match text.strip_prefix('b') {
+        Some(number) => (Match::Beginning, number),
+        None => (Match::Whole, text),
     };
-    let numbers = search::find(conn, words, after, limit)?;
-    let items = numbers.into_iter().filter_map(|no| catalog::by_sku_no(conn, no).transpose());
-    Ok(items.collect::<Result<_, _>>()?)
+    let after = number.parse().map_err(|_| no(Code::BadQuery, "the cursor is none of this list's"))?;
+    Ok(From { found, after })
+}
+
+fn find(conn: &Connection, words: Option<&str>, from: From, limit: usize) -> Answer<Vec<(Match, Item)>> {
+    let Some(words) = words.map(str::trim).filter(|w| !w.is_empty()) else {
+        let page = catalog::page(conn, from.after, limit)?;
+        return Ok(page.into_iter().map(|item| (Match::Whole, item)).collect());
+    };
+    let mut items = Vec::new();
+    for (found, no) in search::find(conn, words, from, limit)? {
+        items.extend(catalog::by_sku_no(conn, no)?.map(|item| (found, item)));
+    }
+    Ok(items)
 }
 
 /// Reads a product.
