@@ -254,6 +254,7 @@ CREATE TABLE product_gtins (
   sku  TEXT NOT NULL,
   PRIMARY KEY (gtin, sku)
 );
+CREATE INDEX product_gtins_by_sku ON product_gtins (sku);
 
 -- store 0: every store.
 CREATE TABLE prices (

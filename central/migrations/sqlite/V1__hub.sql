@@ -229,6 +229,7 @@ CREATE TABLE product_gtins (
   sku  TEXT NOT NULL,
   PRIMARY KEY (gtin, sku)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX product_gtins_by_sku ON product_gtins (sku);
 
 -- store 0: every store.
 CREATE TABLE prices (
