@@ -131,6 +131,13 @@ impl Catalog {
         Ok(())
     }
 
+    /// Keeps the stock of what these baskets hold: what nobody will buy isn't delivered.
+    pub fn deliver_only(&mut self, baskets: &[Basket]) {
+        let bought: BTreeSet<&str> =
+            baskets.iter().flat_map(|basket| &basket.lines).map(|line| line.sku.as_str()).collect();
+        self.stock.retain(|(sku, _)| bought.contains(sku.as_str()));
+    }
+
     /// The settings as the engine reads them.
     ///
     /// # Errors

@@ -121,8 +121,9 @@ pub async fn tell(options: &Options) -> Outcome<(Report, Stage)> {
     let begun = Instant::now();
     let voice = options.voice;
     fresh_folder(&options.data)?;
-    let catalog = Catalog::read(&options.catalog)?;
+    let mut catalog = Catalog::read(&options.catalog)?;
     let mut baskets = read_baskets(&options.baskets, options.limit)?;
+    catalog.deliver_only(&baskets);
     let stores = stores_of(&baskets, &options.baskets)?;
     let afterwards = baskets.split_off(baskets.len() - baskets.len() / AFTERWARDS);
 
