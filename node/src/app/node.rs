@@ -13,7 +13,7 @@ use crate::db::stock::Stock;
 use crate::db::{Db, Fault, catalog, documents, events, meta, stock};
 use jiff::tz::TimeZone;
 use rusqlite::Connection;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tradepost_commerce::checkout::Counter;
 use tradepost_commerce::document::{CatalogVersion, Sku, StaffId};
@@ -30,9 +30,9 @@ use tradepost_sync::rights::{self, Standing};
 use tradepost_sync::signing::Device;
 
 /// Items kept in memory; when there are more, all are let go.
-const ITEMS_MAX: usize = 8_192;
+const ITEMS_MAX: usize = 16_384;
 /// Stock rows kept in memory.
-const STOCK_MAX: usize = 16_384;
+const STOCK_MAX: usize = 131_072;
 
 /// Where random bytes come from.
 pub type Luck = Box<dyn FnMut() -> [u8; 32] + Send>;
@@ -95,9 +95,16 @@ pub struct Node {
     committed: Head,
     touched: bool,
     items: HashMap<Sku, Arc<ShelfItem>>,
-    stock: HashMap<i64, (Stock, bool)>,
+    stock: HashMap<i64, Stock>,
+    /// Rows that memory has changed and the table has not.
+    changed: BTreeSet<i64>,
     series: HashMap<String, u64>,
+    /// Ends of all streams but the own one, as they are durable or about to be.
+    others: Arc<Others>,
 }
+
+/// Ends of streams that somebody else writes.
+pub type Others = BTreeMap<Incarnation, HeadMark>;
 
 /// What [`super::start`] found, for [`Node::assemble`].
 pub(crate) struct Parts {
@@ -114,6 +121,7 @@ impl Node {
         let Parts { directory, db, sidecar, device, luck, clock } = parts;
         let rulebook = Arc::new(Rulebook::load(db.conn())?);
         let (me, head) = load_me(db.conn())?;
+        let others = Arc::new(load_others(db.conn())?);
         Ok(Self {
             directory,
             db,
@@ -128,7 +136,9 @@ impl Node {
             touched: false,
             items: HashMap::new(),
             stock: HashMap::new(),
+            changed: BTreeSet::new(),
             series: HashMap::new(),
+            others,
         })
     }
 
@@ -184,10 +194,11 @@ impl Node {
     /// [`Fault`].
     pub(crate) fn reload(&mut self) -> Result<(), Fault> {
         self.items.clear();
-        self.stock.clear();
+        self.forget_stock();
         self.series.clear();
         self.rulebook = Arc::new(Rulebook::load(self.db.conn())?);
         (self.me, self.head) = load_me(self.db.conn())?;
+        self.others = Arc::new(load_others(self.db.conn())?);
         Ok(())
     }
 
@@ -196,9 +207,10 @@ impl Node {
     /// # Errors
     /// [`Fault`].
     pub(crate) fn flush(&mut self) -> Result<(), Fault> {
-        for (sku, (row, dirty)) in self.stock.iter_mut().filter(|(_, (_, dirty))| *dirty) {
-            stock::store(self.db.conn(), *sku, row)?;
-            *dirty = false;
+        for sku in std::mem::take(&mut self.changed) {
+            if let Some(row) = self.stock.get(&sku) {
+                stock::store(self.db.conn(), sku, row)?;
+            }
         }
         if self.stock.len() > STOCK_MAX {
             self.stock.clear();
@@ -209,6 +221,7 @@ impl Node {
     /// Reads stock rows anew: the table was changed behind the rows that memory holds, once they were flushed.
     pub(crate) fn forget_stock(&mut self) {
         self.stock.clear();
+        self.changed.clear();
     }
 
     /// Says that the group wrote something that is no event.
@@ -229,6 +242,16 @@ impl Node {
     /// Who writes now.
     pub fn me(&self) -> (Incarnation, Me) {
         (self.head.incarnation, self.me)
+    }
+
+    /// Ends of the streams that others write, and of those that were written here under another name.
+    pub fn others(&self) -> &Arc<Others> {
+        &self.others
+    }
+
+    /// Somebody else's stream has grown.
+    pub(crate) fn other_has_grown(&mut self, head: HeadMark) {
+        Arc::make_mut(&mut self.others).insert(head.incarnation, head);
     }
 
     /// The rules of the counter.
@@ -314,11 +337,11 @@ impl Node {
     /// # Errors
     /// [`Fault`].
     pub(crate) fn stock(&mut self, sku: i64) -> Result<Stock, Fault> {
-        if let Some((row, _)) = self.stock.get(&sku) {
+        if let Some(row) = self.stock.get(&sku) {
             return Ok(*row);
         }
         let row = stock::load(self.db.conn(), sku)?;
-        self.stock.insert(sku, (row, false));
+        self.stock.insert(sku, row);
         Ok(row)
     }
 
@@ -419,7 +442,8 @@ impl Node {
 
     pub(crate) fn set_stock(&mut self, sku: i64, row: Stock) {
         self.touched = true;
-        self.stock.insert(sku, (row, true));
+        self.stock.insert(sku, row);
+        self.changed.insert(sku);
     }
 
     pub(crate) fn sku_no(&mut self, sku: &Sku) -> Result<i64, Fault> {
@@ -460,6 +484,11 @@ fn add_own(row: &mut Stock, cell: Cell, units: u64) -> Result<(), Fault> {
 
 fn overflow() -> Fault {
     Fault::Fatal("a stock figure would leave its range".to_owned())
+}
+
+fn load_others(conn: &Connection) -> Result<Others, Fault> {
+    let others = incarnations::all(conn)?.into_iter().filter(|k| k.part != Part::Present && k.head.seq > 0);
+    Ok(others.map(|known| (known.id(), known.mark())).collect())
 }
 
 fn load_me(conn: &Connection) -> Result<(Me, Head), Fault> {
