@@ -81,10 +81,8 @@ fn admin_client(hub: &Program, dir: &TempDir) -> Client {
 }
 
 fn publish(client: &mut Client) {
-    client
-        .json("POST", "/v1/stores", &json!({ "code": "s1", "name": "Bench" }))
-        .expect("the hub answers")
-        .ok();
+    let store = json!({ "code": "s1", "name": "Bench", "settings": world::settings() });
+    client.json("POST", "/v1/stores", &store).expect("the hub answers").ok();
     let dir = TempDir::new("bench-publish");
     let file = dir.path().join("catalog.ndjson");
     world::write_catalog(&file, PRODUCTS).expect("the catalog is written");

@@ -55,10 +55,12 @@ pub(crate) fn gtin(n: u32) -> String {
 /// Writes the catalog as the node's import reads it.
 pub(crate) fn write_catalog(path: &Path, products: u32) -> std::io::Result<()> {
     let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
-    writeln!(
-        file,
-        r#"{{"type":"settings","currency":"EUR","prices_include_tax":true,"cash_step":5,"time_zone":"UTC"}}"#
-    )?;
+    let mut line = settings();
+    line["type"] = "settings".into();
+    if let Some(fields) = line.as_object_mut() {
+        fields.remove("taxes");
+    }
+    writeln!(file, "{line}")?;
     for (category, ppm) in TAXES {
         writeln!(file, r#"{{"type":"tax","category":"{category}","ppm":{ppm}}}"#)?;
     }
@@ -69,6 +71,15 @@ pub(crate) fn write_catalog(path: &Path, products: u32) -> std::io::Result<()> {
         writeln!(file, r#"{{"type":"stock","sku":"{sku}","units":10000}}"#)?;
     }
     file.flush()
+}
+
+/// The store's settings, with the tax rates in them, as the hub takes them.
+pub(crate) fn settings() -> serde_json::Value {
+    let taxes: Vec<_> =
+        TAXES.iter().map(|(category, ppm)| serde_json::json!({"category": category, "ppm": ppm})).collect();
+    serde_json::json!({
+        "currency": "EUR", "prices_include_tax": true, "cash_step": 5, "time_zone": "UTC", "taxes": taxes
+    })
 }
 
 pub(crate) const TAXES: [(&str, u32); 3] = [("standard", 230_000), ("reduced", 135_000), ("zero", 0)];
