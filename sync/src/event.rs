@@ -182,7 +182,7 @@ pub struct Stamp {
 }
 
 /// The end of an incarnation's own stream: what the next event follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Head {
     /// Whose stream.
     pub incarnation: Incarnation,

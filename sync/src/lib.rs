@@ -4,17 +4,28 @@
 //! documents its events hold) and nothing else of the project. The rules are those of the design note
 //! `model.md`; its section numbers are named where a rule has one.
 
+pub mod amnesia;
+pub mod barrier;
 pub mod body;
+pub mod burn;
 pub mod catalog;
 pub mod clock;
+pub mod count;
+pub mod cover;
 pub mod custody;
 pub mod effects;
 pub mod event;
+pub mod fence;
+pub mod fork;
 pub mod frontier;
 pub mod ids;
+pub mod lease;
 pub mod limits;
+pub mod recovery;
+pub mod replica;
 pub mod rights;
 pub mod session;
 pub mod signing;
 pub mod state_hash;
+pub mod terms;
 pub mod wire;

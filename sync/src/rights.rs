@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tradepost_commerce::product::StockPolicy;
 
 /// The cells of one incarnation's row.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Row {
     /// `M`.
     pub minted: u64,
@@ -24,7 +24,7 @@ pub struct Row {
 }
 
 /// The matrix of one (location, sku).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rights {
     rows: BTreeMap<Incarnation, Row>,
 }
@@ -112,6 +112,28 @@ impl Rights {
         self.rows.iter().flat_map(|(i, row)| std::iter::once(*i).chain(row.given.keys().copied())).collect()
     }
 
+    /// What `j` has overdrawn and its own rights don't cover: `max(0, x_j − max(0, r_j))`.
+    pub fn uncovered(&self, j: &Incarnation) -> u64 {
+        let rights = u64::try_from(self.of(j).max(0)).unwrap_or(u64::MAX);
+        self.overdraw_of(j).saturating_sub(rights)
+    }
+
+    /// Whom to ask when free rights run short: of those that `may_give`, who is known to hold any, the largest first,
+    /// ties by the smaller id (`model.md` §2, In the store).
+    pub fn donors(&self, may_give: impl Fn(&Incarnation) -> bool) -> Vec<(Incarnation, u64)> {
+        let holders = self.known().into_iter().filter(|i| may_give(i));
+        let mut donors: Vec<(Incarnation, u64)> =
+            holders.filter_map(|i| Some((i, u64::try_from(self.of(&i)).ok().filter(|r| *r > 0)?))).collect();
+        donors.sort_by(|(a, r), (b, s)| s.cmp(r).then(a.cmp(b)));
+        donors
+    }
+
+    /// How far below zero an incarnation stands, as its rights came from a branch that is cut off: what it makes good
+    /// by `M += d, O += d` (`model.md` §3, Forks).
+    pub fn missing(&self, i: &Incarnation) -> u64 {
+        u64::try_from(-self.of(i).min(0)).unwrap_or(u64::MAX)
+    }
+
     /// A row's cells.
     pub fn row(&self, i: &Incarnation) -> Option<&Row> {
         self.rows.get(i)
@@ -177,6 +199,19 @@ pub fn settle(standing: &Standing, overdraw: u64) -> u64 {
 /// How much may be given to another: at most the free rights.
 pub fn give(standing: &Standing, asked: u64) -> u64 {
     asked.min(standing.free())
+}
+
+/// What is given on a `T` that is asked for as "at least `level`": nothing where that much went there before, so that a
+/// repeated ask gives once (`model.md` §2, In the store).
+pub fn give_up_to(standing: &Standing, given_before: u64, level: u64) -> u64 {
+    give(standing, level.saturating_sub(given_before))
+}
+
+/// What a holder burns of a shrink that it sees: at most its free rights, and never what suspended rights cover, as
+/// nobody can sell those (`model.md` §2, count and burn). `asked` is none for the count's own burn.
+pub fn burn(standing: &Standing, picture: &Picture, asked: Option<u64>) -> u64 {
+    let seen = u64::try_from((picture.shrink() - picture.suspended.max(0)).max(0)).unwrap_or(u64::MAX);
+    seen.min(asked.unwrap_or(u64::MAX)).min(standing.free())
 }
 
 /// The figures of one (location, sku) and what follows from them (`model.md` §2).

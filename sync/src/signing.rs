@@ -55,6 +55,20 @@ impl Device {
     pub fn sign_catalog(&self, hash: &Hash) -> SignatureBytes {
         self.key.sign(&catalog_message(hash)).to_bytes()
     }
+
+    /// Signs a message that carries its own tag.
+    pub(crate) fn sign_message(&self, message: &[u8]) -> SignatureBytes {
+        self.key.sign(message).to_bytes()
+    }
+}
+
+/// Checks a signature over a message that carries its own tag.
+pub(crate) fn verify_message(
+    key: &DeviceKey,
+    message: &[u8],
+    signature: &SignatureBytes,
+) -> Result<(), BadSignature> {
+    verify(key, message, signature)
 }
 
 /// Checks a head's signature.
