@@ -365,6 +365,9 @@ pub struct Case<'a> {
     pub picture: Picture,
     /// Everyone fenced or retired and not yet resolved here.
     pub columns: BTreeMap<Incarnation, Column>,
+    /// Everyone fenced or retired whose log is not recovered, resolved here or not: each one's wait must have been over
+    /// when the count began. (Who held nothing is resolved without a count; that must not let an older count pass.)
+    pub waited_for: BTreeSet<Incarnation>,
     /// A delivery of the sku that is still open.
     pub delivery: Option<Id>,
     /// An event that touches the sku and whose effects are not applied.
@@ -470,10 +473,7 @@ fn counted(case: &Case<'_>, opened: Tau, waits: &Waits, now: Tau) -> Result<(), 
         return Err(SkuRefusal::BarrierTooOld { opened, counted: count.end });
     }
     let began = count.start.or(case.last_tau);
-    for (f, column) in case.columns.iter().filter(|(_, column)| !column.recovered) {
-        if column.rights == 0 && column.overdraw == 0 && waits.of(f).is_none() {
-            continue;
-        }
+    for f in &case.waited_for {
         let Some(over) = waits.check(*f, now)? else { continue };
         let was_over = began.is_some_and(|began| began.before(over) == Some(false));
         if !was_over {

@@ -28,4 +28,5 @@ pub mod session;
 pub mod signing;
 pub mod state_hash;
 pub mod terms;
+pub mod transit;
 pub mod wire;

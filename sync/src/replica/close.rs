@@ -97,7 +97,9 @@ impl Replica {
         let item = self.state().items.get(sku).unwrap_or(&EMPTY);
         let count = item.fold.latest.as_ref();
         let held_before = |i: &Incarnation| barrier.known.get(i).map_or(0, |cap| cap.seq);
-        let out = self.terms().out().into_iter().filter(|f| !self.terms().is_resolved(f, sku));
+        let out = self.terms().out();
+        let waited_for = out.iter().filter(|f| !self.recovered(f)).copied().collect();
+        let out = out.into_iter().filter(|f| !self.terms().is_resolved(f, sku));
         let column = |f: Incarnation| {
             let recovered = self.recovered(&f);
             (f, Column { rights: item.rights.of(&f), overdraw: item.rights.overdraw_of(&f), recovered })
@@ -108,6 +110,7 @@ impl Replica {
             last_tau: count.and_then(|count| self.last_tau(&count.author, count.seq)),
             picture: self.picture(sku),
             columns: out.map(column).collect(),
+            waited_for,
             delivery: self.state().open_delivery(sku),
             unapplied: self.state().unapplied_of(sku),
         }
