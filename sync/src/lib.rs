@@ -8,6 +8,7 @@ pub mod amnesia;
 pub mod barrier;
 pub mod body;
 pub mod burn;
+pub mod cart;
 pub mod catalog;
 pub mod clock;
 pub mod count;
