@@ -1,7 +1,7 @@
 //! Forks: two events at one place of a stream (`model.md` §3, Forks). The branch that the hub accepted first is
 //! canonical; the others cut back to the fork, put the rest aside and rebuild.
 
-use crate::body::{BranchCut, CutHead};
+use crate::body::{BranchCut, CutHead, Moved, SaleCommitted};
 use crate::event::{Envelope, Reissue};
 use crate::ids::{Hash, Incarnation};
 use crate::rights::Rights;
@@ -58,6 +58,16 @@ pub fn reissue_of(envelope: &Envelope, hash: Hash) -> Reissue {
         tau: envelope.tau,
         wall: envelope.wall,
     })
+}
+
+/// The body of a sale that is said again: the whole document with its ids and numbers, all goods as overdraw, like a
+/// sale in hand; the rights that it used stay with the branch that was cut off.
+pub fn sale_said_again(sale: &SaleCommitted) -> SaleCommitted {
+    let mut again = sale.clone();
+    for moved in &mut again.moved {
+        *moved = Moved { m: 0, c: 0, o: moved.c.saturating_add(moved.o) };
+    }
+    again
 }
 
 /// Which of a losing branch's facts are to be said again: those whose original hash nobody said again before, each

@@ -38,16 +38,25 @@ pub struct Cap {
     pub hash: Hash,
 }
 
+/// A barrier that is open.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct Open {
+    barrier: Id,
+    by: Incarnation,
+    logs: BTreeSet<Incarnation>,
+}
+
 /// What a replica knows of its store's members.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Terms {
     hub: Option<Incarnation>,
+    past: BTreeSet<Incarnation>,
     version: u64,
     roster: BTreeSet<Incarnation>,
     fences: BTreeMap<Incarnation, Fence>,
     retired: BTreeSet<Incarnation>,
     lone: BTreeMap<Incarnation, Incarnation>,
-    open: Option<(Id, BTreeSet<Incarnation>)>,
+    open: Option<Open>,
     caps: BTreeMap<Incarnation, Cap>,
     resolved: BTreeSet<(Incarnation, Sku)>,
 }
@@ -63,13 +72,19 @@ impl Terms {
         Self { hub: Some(hub), roster: BTreeSet::from([hub]), ..Self::default() }
     }
 
+    /// The hub was restored and goes on as a new incarnation: what the old one said stays in force.
+    pub fn succeed(&mut self, hub: Incarnation) {
+        self.past.extend(self.hub.replace(hub).filter(|old| *old != hub));
+        self.roster.insert(hub);
+    }
+
     /// Takes in what an event says about terms. Only the hub's word counts, but for an author's own retirement.
     /// Hearing the same event again changes nothing. Whether caps or lone logs changed, by which cells that were
     /// folded before fall away, is the answer.
     pub fn hear(&mut self, author: &Incarnation, body: &Body) -> bool {
         match body {
             Body::IncarnationRetired(retired) => return self.retires(*author, &retired.by),
-            _ if Some(*author) != self.hub => return false,
+            _ if Some(*author) != self.hub && !self.past.contains(author) => return false,
             Body::RosterChanged(roster) if roster.version > self.version => {
                 self.version = roster.version;
                 self.roster = roster.members.iter().map(|m| m.incarnation).chain(self.hub).collect();
@@ -89,10 +104,11 @@ impl Terms {
                 self.fences.insert(fenced.incarnation, fence);
             }
             Body::BarrierOpened(opened) => {
-                self.open = Some((opened.barrier, opened.fenced.iter().copied().collect()));
+                let logs = opened.fenced.iter().copied().collect();
+                self.open = Some(Open { barrier: opened.barrier, by: *author, logs });
             }
             Body::BarrierClosed(closed) => {
-                if self.open.as_ref().is_some_and(|(id, _)| *id == closed.barrier) {
+                if self.open.as_ref().is_some_and(|open| open.barrier == closed.barrier) {
                     self.open = None;
                 }
                 return !closed.void && self.cap(&closed.caps);
@@ -167,14 +183,14 @@ impl Terms {
         self.place(i) == Place::Live && !self.is_frozen(i) && !self.caps.contains_key(i)
     }
 
-    /// The barrier that is open, as far as is known.
+    /// The barrier that is open, as far as is known. One that a past hub left open is given up by its successor's first.
     pub fn open_barrier(&self) -> Option<Id> {
-        self.open.as_ref().map(|(id, _)| *id)
+        self.open.as_ref().filter(|open| Some(open.by) == self.hub).map(|open| open.barrier)
     }
 
     /// Whether an open barrier has frozen this log where it is.
     pub fn is_frozen(&self, i: &Incarnation) -> bool {
-        self.open.as_ref().is_some_and(|(_, logs)| logs.contains(i))
+        self.open.as_ref().is_some_and(|open| open.logs.contains(i))
     }
 
     /// What a fence said.

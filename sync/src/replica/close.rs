@@ -116,13 +116,13 @@ impl Replica {
         }
     }
 
-    /// Whether a log is here up to its signed retirement, within its cap: then its column is exact.
+    /// Whether a log is here up to its signed retirement (or known to be whole), within its cap: then its column is exact.
     pub fn recovered(&self, f: &Incarnation) -> bool {
         let last = self.reach(f);
         let retired = self.entry(f, last).is_some_and(|entry| {
             matches!(&entry.body, Some(Body::IncarnationRetired(retired)) if retired.last_seq == last)
         });
-        retired && self.terms().cap_of(f).is_some_and(|cap| cap.seq >= last)
+        (retired || self.known_whole.contains(f)) && self.terms().cap_of(f).is_some_and(|cap| cap.seq >= last)
     }
 
     /// The last hub time that an author knew before a place in its stream.

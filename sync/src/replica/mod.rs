@@ -28,7 +28,7 @@ use crate::ids::{Hash, Incarnation};
 use crate::lease::{Clocks, Tenancy};
 use crate::rights::Picture;
 use crate::terms::{Cap, Terms};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tradepost_commerce::document::Sku;
 
@@ -81,6 +81,9 @@ pub struct Replica {
     pub held: BTreeMap<Sku, u64>,
     /// It knows that it lost memory: it writes and sends nothing more.
     pub fenced_itself: bool,
+    /// Logs that are known to be whole though they are not retired: of the old `H_s`, whose journals were all read to
+    /// their end.
+    pub known_whole: BTreeSet<Incarnation>,
 }
 
 impl Replica {
@@ -97,6 +100,7 @@ impl Replica {
             tenancy,
             held: BTreeMap::new(),
             fenced_itself: false,
+            known_whole: BTreeSet::new(),
         }
     }
 
@@ -113,6 +117,23 @@ impl Replica {
     /// A node of the store that `hub` writes for; it holds no lease yet.
     pub fn node(me: Incarnation, hub: Incarnation) -> Self {
         Self::new(me, Terms::of_hub(hub), Tenancy::default())
+    }
+
+    /// The same machine as a new incarnation: it keeps the log as facts, has zero rights and no lease.
+    #[must_use]
+    pub fn reborn(&self, me: Incarnation) -> Self {
+        let mut new = Self::new(me, self.first.clone(), Tenancy::default());
+        (new.logs, new.aside) = (self.logs.clone(), self.aside.clone());
+        new.frozen = self.frozen.clone();
+        new.folded = self.folded.clone();
+        new.fold_again();
+        new
+    }
+
+    /// The hub goes on as a new incarnation.
+    pub fn follow(&mut self, hub: Incarnation) {
+        self.first.succeed(hub);
+        self.fold_again();
     }
 
     /// Who writes here.

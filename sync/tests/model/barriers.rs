@@ -98,7 +98,11 @@ fn g12_late_sales_are_booked_and_move_no_rights() {
     w.level("T2", H);
     let picture = w.picture(H);
     assert_eq!((picture.on_hand, picture.available, picture.d()), (10, 10, 0));
-    assert_eq!(w.r(H).reach(&inc("T1")), w.r("T1").reach(&inc("T1")), "the money is real: every fact is held");
+    assert_eq!(
+        w.r(H).reach(&inc("T1")),
+        w.r("T1").reach(&inc("T1")),
+        "the money is real: every fact is held"
+    );
     // It hears that it is fenced, and comes back as a new incarnation with zero rights.
     w.send(H, "T1");
     assert!(w.sell("T1", 1, strict()).is_err());

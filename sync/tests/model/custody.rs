@@ -153,7 +153,11 @@ fn g25_what_is_missing_stays_in_transit_until_it_is_confirmed() {
         item.movements.values().filter(|m| m.kind == kind).map(|m| m.units.unsigned_abs()).sum()
     };
     let shipped = moved(&a, "A", MovementKind::TransferOut);
-    let transit = |w: &World, confirmed| Transit { shipped, received: moved(w, "B", MovementKind::TransferIn), confirmed };
+    let transit = |w: &World, confirmed| Transit {
+        shipped,
+        received: moved(w, "B", MovementKind::TransferIn),
+        confirmed,
+    };
     assert_eq!((transit(&b, false).in_transit(), transit(&b, false).discrepancy()), (1, -1));
     b.write("B", &TransferReceived { lines: Vec::new(), ..receipt(true, 0) }.into());
     assert!(b.r("B").state().custody[&CustodyObject::Transfer(transfer)].terminal);
@@ -172,7 +176,11 @@ fn g40_a_locked_store_hands_a_reservation_over_behind_a_takeover() {
     w.level("T1", H);
     let object = CustodyObject::Reservation(order);
     w.pass(71 * HOUR);
-    let early = w.r(H).take_over(object.clone(), inc(H), w.waits.check(inc("T1"), w.tau()).map(Some).map(Option::flatten));
+    let early = w.r(H).take_over(
+        object.clone(),
+        inc(H),
+        w.waits.check(inc("T1"), w.tau()).map(Some).map(Option::flatten),
+    );
     assert!(matches!(early, Err(Refused::Custody(CustodyRefusal::Wait(_)))), "{early:?}");
     w.pass(2 * HOUR);
     let taken = w.r(H).take_over(object, inc(H), w.waits.check(inc("T1"), w.tau())).unwrap();

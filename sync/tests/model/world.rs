@@ -8,7 +8,7 @@ use tradepost_sync::barrier::{Barrier, Purpose, Settlement};
 use tradepost_sync::body::*;
 use tradepost_sync::clock::Tau;
 use tradepost_sync::fence::Waits;
-use tradepost_sync::ids::{Hash, Id, Incarnation};
+use tradepost_sync::ids::{Id, Incarnation};
 use tradepost_sync::lease::{Clocks, LEASE_MS_DEFAULT, Lease, Tenancy};
 use tradepost_sync::replica::*;
 use tradepost_sync::rights::Picture;
@@ -125,6 +125,10 @@ impl World {
 
     pub(crate) fn m(&mut self, name: &str) -> &mut Replica {
         self.nodes.get_mut(name).unwrap()
+    }
+
+    pub(crate) fn me(&self, name: &str) -> Incarnation {
+        self.r(name).me()
     }
 
     pub(crate) fn tau(&self) -> Tau {
@@ -272,10 +276,10 @@ impl World {
     /// A member hears the ask, stands still and answers; the hub gets what it holds.
     pub(crate) fn answer(&mut self, name: &str) {
         if name != H {
-            self.send_stream(H, name, inc(H));
+            self.send_stream(H, name, self.me(H));
         }
-        let heads = self.r(name).heads();
-        self.barrier.as_mut().unwrap().answer(inc(name), heads).unwrap();
+        let (me, heads) = (self.me(name), self.r(name).heads());
+        self.barrier.as_mut().unwrap().answer(me, heads).unwrap();
         if name != H {
             self.send(name, H);
         }
@@ -298,7 +302,8 @@ impl World {
         }
         for name in members {
             self.r(name).may_ack()?;
-            self.barrier.as_mut().unwrap().ack(inc(name)).unwrap();
+            let me = self.me(name);
+            self.barrier.as_mut().unwrap().ack(me).unwrap();
         }
         Ok(())
     }
@@ -330,7 +335,7 @@ impl World {
 
     /// `r` of a node, as it sees it itself.
     pub(crate) fn own(&self, name: &str) -> i128 {
-        self.r(name).rights_of(&sku(), &inc(name))
+        self.r(name).rights_of(&sku(), &self.me(name))
     }
 
     /// `r` of `i` as `name` sees it.
@@ -351,10 +356,5 @@ impl World {
                 assert!(item.rights.of(&me) >= 0, "I1: {name} has {} of {}", item.rights.of(&me), sku.0);
             }
         }
-    }
-
-    #[allow(dead_code)]
-    pub(crate) fn hash(&self, name: &str) -> Option<Hash> {
-        self.r(name).hash_at(&inc(name), self.r(name).reach(&inc(name)))
     }
 }
