@@ -150,6 +150,9 @@ impl Replica {
         covers: &[Body],
         now: Now,
     ) -> Result<Body, Refused> {
+        if self.leave(Deed::SellInHand, now) == Leave::Refused {
+            return Err(Refused::NotAllowed { deed: Deed::SellInHand });
+        }
         let taken = rights::take(&left, policy, units, approved)?;
         let moved = Moved { m: 0, c: taken.rights, o: taken.overdraw };
         // The covering events come first in the stream; the sale's id follows from its own place.

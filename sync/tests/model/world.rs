@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tradepost_commerce::document::Sku;
 use tradepost_commerce::product::StockPolicy;
-use tradepost_sync::barrier::{Barrier, Purpose, Settlement};
+use tradepost_sync::barrier::{Barrier, Frozen, Purpose, Settlement};
 use tradepost_sync::body::*;
 use tradepost_sync::clock::Tau;
 use tradepost_sync::fence::Waits;
@@ -29,6 +29,8 @@ pub(crate) struct World {
     /// Nodes that know no hub time.
     pub(crate) timeless: BTreeSet<String>,
     pub(crate) device: Device,
+    /// Hears every event at once: the closed view.
+    pub(crate) truth: Option<Replica>,
     roster: u64,
     ids: u64,
 }
@@ -63,6 +65,7 @@ impl World {
             wall: BTreeMap::new(),
             timeless: BTreeSet::new(),
             device: Device::from_secret([7; 32]),
+            truth: None,
             roster: 0,
             ids: 0,
         };
@@ -162,7 +165,13 @@ impl World {
 
     pub(crate) fn write(&mut self, name: &str, body: &Body) -> Arc<Entry> {
         let now = self.now(name);
-        self.m(name).write(now, body).unwrap()
+        let entry = self.m(name).write(now, body).unwrap();
+        if let Some(truth) = &mut self.truth {
+            assert_eq!(truth.hear(&entry), Heard::Taken);
+            // It is asked by no barrier.
+            truth.frozen = Frozen::default();
+        }
+        entry
     }
 
     /// Writes what is covered, and the promise where it was made.
@@ -175,9 +184,14 @@ impl World {
     }
 
     pub(crate) fn receive(&mut self, name: &str, units: u64) {
+        self.try_receive(name, units).unwrap();
+    }
+
+    pub(crate) fn try_receive(&mut self, name: &str, units: u64) -> Result<(), Refused> {
         let delivery = self.id();
-        let body = self.r(name).receive(delivery, &sku(), units, self.now(name)).unwrap();
+        let body = self.r(name).receive(delivery, &sku(), units, self.now(name))?;
         self.write(name, &body);
+        Ok(())
     }
 
     pub(crate) fn sell(&mut self, name: &str, units: u64, policy: StockPolicy) -> Result<(), Refused> {
@@ -271,6 +285,29 @@ impl World {
         let (id, tau, now) = (self.id(), self.tau(), self.now(H));
         let barrier = self.m(H).open_barrier(id, purpose, tau, now).unwrap();
         self.barrier = Some(barrier);
+        self.tell_truth(H);
+    }
+
+    /// What was written past [`Self::write`].
+    pub(crate) fn tell_truth(&mut self, name: &str) {
+        let Some(mut truth) = self.truth.take() else { return };
+        let me = self.me(name);
+        for entry in self.r(name).events_after(&me, truth.reach(&me)) {
+            assert_eq!(truth.hear(&entry), Heard::Taken);
+            truth.frozen = Frozen::default();
+        }
+        self.truth = Some(truth);
+    }
+
+    /// From here on there is a closed view.
+    pub(crate) fn watch(&mut self) {
+        let mut truth = Replica::node(inc("truth"), inc(H));
+        for name in self.nodes.keys().filter(|name| *name != H).chain([&H.to_owned()]) {
+            for entry in self.r(name).events_after(&inc(name), 0) {
+                truth.hear(&entry);
+            }
+        }
+        self.truth = Some(truth);
     }
 
     /// A member hears the ask, stands still and answers; the hub gets what it holds.
@@ -313,6 +350,7 @@ impl World {
         let (waits, tau, now) = (self.waits.clone(), self.tau(), self.now(H));
         let done = self.m(H).close_barrier(&barrier, &waits, tau, now)?;
         self.barrier = None;
+        self.tell_truth(H);
         Ok(done.get(&sku()).cloned().unwrap_or(Settlement { resolve: BTreeMap::new(), mint: Ok(0) }))
     }
 
