@@ -350,6 +350,9 @@ pub struct Column {
     pub overdraw: u64,
     /// Its log is here up to its signed retirement.
     pub recovered: bool,
+    /// Its log has a cap. Who was fenced after it had answered this barrier has none yet, and is not resolved by it: what
+    /// it writes later would have cells.
+    pub capped: bool,
 }
 
 /// One sku at the moment a barrier closes, by the hub's view.
@@ -436,7 +439,7 @@ pub struct Settlement {
 pub fn decide(case: &Case<'_>, opened: Tau, waits: &Waits, now: Tau) -> Settlement {
     let mut resolve = BTreeMap::new();
     if case.unapplied.is_none() {
-        for (f, column) in &case.columns {
+        for (f, column) in case.columns.iter().filter(|(_, column)| column.capped) {
             if column.recovered {
                 resolve.insert(*f, u64::try_from(column.rights.max(0)).unwrap_or(u64::MAX));
             } else if column.rights == 0 && column.overdraw == 0 && waits.check(*f, now).is_ok() {
@@ -447,7 +450,7 @@ pub fn decide(case: &Case<'_>, opened: Tau, waits: &Waits, now: Tau) -> Settleme
     if let Err(refusal) = counted(case, opened, waits, now) {
         return Settlement { resolve, mint: Err(refusal) };
     }
-    for f in case.columns.keys() {
+    for (f, _) in case.columns.iter().filter(|(_, column)| column.capped) {
         resolve.entry(*f).or_insert(0);
     }
     Settlement { mint: Ok(surplus(case, &resolve)), resolve }

@@ -101,8 +101,9 @@ impl Replica {
         let waited_for = out.iter().filter(|f| !self.recovered(f)).copied().collect();
         let out = out.into_iter().filter(|f| !self.terms().is_resolved(f, sku));
         let column = |f: Incarnation| {
-            let recovered = self.recovered(&f);
-            (f, Column { rights: item.rights.of(&f), overdraw: item.rights.overdraw_of(&f), recovered })
+            let (recovered, capped) = (self.recovered(&f), self.terms().cap_of(&f).is_some());
+            let (rights, overdraw) = (item.rights.of(&f), item.rights.overdraw_of(&f));
+            (f, Column { rights, overdraw, recovered, capped })
         };
         Case {
             fold: &item.fold,

@@ -1,7 +1,7 @@
 //! A till that never returns: fence, wait, count, barrier (G9 to G12, G31, G32, G35, G41, G44, G47, G48).
 
 use crate::world::*;
-use tradepost_sync::barrier::{Purpose, SkuRefusal};
+use tradepost_sync::barrier::{BarrierRefusal, Purpose, SkuRefusal};
 use tradepost_sync::body::RetiredBy;
 use tradepost_sync::fence::WaitRefusal;
 use tradepost_sync::replica::{CloseError, Heard, Refused};
@@ -334,4 +334,54 @@ fn an_absent_member_holds_a_barrier_up() {
     assert!(!w.r("T2").terms().is_frozen(&inc("T1")), "the logs thaw");
     let mint = w.r(H).clone().open_barrier(w.id(), Purpose::Mint, w.tau(), now).unwrap();
     assert!(mint.may_fence_absent().is_err(), "a barrier that only mints never fences anybody");
+}
+
+/// A member that is fenced after it answered has no cap yet: it is not resolved by that barrier, though it holds nothing,
+/// or its next overdraw would be on nobody's books.
+#[test]
+fn who_is_fenced_after_its_answer_is_not_resolved_by_that_barrier() {
+    let mut w = World::new(&["T1", "T2"]);
+    w.receive("T2", 3);
+    w.level_all(&["T1", "T2", H]);
+    w.wait_out();
+    w.renew("T2");
+    w.count("T2", 3);
+    w.pass(MIN);
+    w.open(Purpose::Resolve);
+    for name in ["T1", "T2", H] {
+        w.answer(name);
+    }
+    w.fence("T1");
+    w.cap(&["T1", "T2", H]).unwrap();
+    let done = w.close().unwrap();
+    assert_eq!((done.mint, done.resolve.len()), (Ok(0), 0));
+    w.pass(10 * MIN);
+    w.sell("T1", 1, in_hand()).unwrap();
+    w.send("T1", H);
+    assert_eq!((w.picture(H).overdraw, w.picture(H).d()), (1, 0));
+    w.level("T2", H);
+    let done = w.barrier(&["T2"]).unwrap();
+    assert_eq!(done.resolve.len(), 1);
+}
+
+/// The hub has answers, not yet all that they speak of.
+#[test]
+fn a_barrier_waits_for_every_event_that_was_answered() {
+    let mut w = g9_until_the_wait();
+    w.count("T2", 10);
+    w.pass(MIN);
+    w.open(Purpose::Resolve);
+    w.answer(H);
+    w.send_stream(H, "T2", inc(H));
+    w.sell("T2", 1, strict()).unwrap();
+    let heads = w.r("T2").heads();
+    w.barrier.as_mut().unwrap().answer(inc("T2"), heads).unwrap();
+    w.cap(&["T2", H]).unwrap();
+    let missing = w.close().map(drop);
+    let Err(CloseError::Refused(BarrierRefusal::EventsMissing { incarnation, .. })) = missing else {
+        panic!("{missing:?}")
+    };
+    assert_eq!(incarnation, inc("T2"));
+    w.level("T2", H);
+    assert_eq!(w.close().unwrap().mint, Ok(3));
 }

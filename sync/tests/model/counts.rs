@@ -259,3 +259,27 @@ fn g50_a_burn_that_others_did_is_not_done_again() {
     assert_eq!(w.barrier(&["T1", "T2"]).unwrap().mint, Ok(1));
     assert_eq!((w.picture(H).available, w.picture(H).d()), (9, 0));
 }
+
+/// Of whoever didn't answer and knows no hub time, what takes away is subtracted and what adds isn't added; either
+/// leaves the count in doubt, so nothing is minted on its word.
+#[test]
+fn a_movement_without_hub_time_leaves_a_count_in_doubt() {
+    for (receives, on_hand, shrink) in [(false, 9, 0), (true, 10, 3)] {
+        let mut w = shop(5, 5, 0);
+        w.timeless.insert("T2".to_owned());
+        w.at(9, 30);
+        if receives {
+            w.receive("T2", 3);
+        } else {
+            w.sell("T2", 1, strict()).unwrap();
+        }
+        w.at(10, 0);
+        w.count("T1", 10);
+        w.level_all(&ALL);
+        assert_eq!((w.picture(H).on_hand, w.picture(H).shrink(), w.tainted(H)), (on_hand, shrink, true));
+        // Answered by both, a recount is sure.
+        w.count_with("T1", 12, &["T2"]);
+        w.level_all(&ALL);
+        assert_eq!((w.picture(H).on_hand, w.tainted(H)), (12, false));
+    }
+}

@@ -408,7 +408,7 @@ fn run(store: &mut Store, acts: &[Act]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 3, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
 
     /// I1 to I5 and (C): goods in hand are only sold within the rights, nothing is stolen.
     #[test]

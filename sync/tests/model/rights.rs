@@ -226,3 +226,36 @@ fn g49_the_hub_covers_first() {
     let picture = w.picture(H);
     assert_eq!((picture.overdraw, w.own(H), picture.exposure(), picture.d()), (0, 0, 0, 0));
 }
+
+/// What somebody overdrew whom nobody may give to is held back by the hub, and given to the hub by the others.
+#[test]
+fn overdraw_of_the_unregistered_is_held_back() {
+    let mut w = World::new(&["T1"]);
+    w.receive("T1", 3);
+    w.give("T1", H, 2).unwrap();
+    w.machine("T2");
+    w.sell("T2", 2, in_hand()).unwrap();
+    w.send("T2", "T1");
+    w.level("T1", H);
+    // 1 good is left. H holds 2 back and promises none; T1 sees that H has enough for it and sells its own.
+    assert_eq!(w.reserve("T1", 1).map(drop), short(1, 0));
+    assert_eq!(w.sell("T1", 1, strict()), Ok(()));
+    w.level("T1", H);
+    let picture = w.picture(H);
+    assert_eq!((picture.on_hand, picture.available, picture.overdraw, picture.d()), (0, 2, 2, 0));
+    // Without a right at H, T1 gives it what is missing before it promises.
+    let mut w = World::new(&["T1"]);
+    w.receive("T1", 3);
+    w.machine("T2");
+    w.sell("T2", 2, in_hand()).unwrap();
+    w.send("T2", "T1");
+    assert_eq!(w.sell("T1", 2, strict()), short(2, 1));
+    w.level("T1", H);
+    assert_eq!((w.own(H), w.own("T1")), (2, 1));
+    w.enrol(&["T2"]);
+    assert_eq!(w.reserve("T1", 1).map(drop), short(1, 0));
+    w.level("T2", H);
+    w.settle("T2").unwrap();
+    w.level("T2", H);
+    assert_eq!((w.picture(H).overdraw, w.picture(H).available, w.picture(H).d()), (0, 1, 0));
+}
