@@ -4,6 +4,7 @@
 mod barriers;
 mod counts;
 mod custody;
+mod fold;
 mod hub;
 mod laws;
 mod memory;
