@@ -127,6 +127,8 @@ impl Terms {
     fn retires(&mut self, author: Incarnation, by: &RetiredBy) -> bool {
         self.retired.insert(author);
         match by {
+            // In its own fold a lone log stays what it is: the opening is made from it.
+            RetiredBy::Enrolment(_) if self.hub == Some(author) => false,
             RetiredBy::Enrolment(successor) => self.lone.insert(author, *successor).is_none(),
             RetiredBy::Itself | RetiredBy::Operator(_) => false,
         }

@@ -9,4 +9,5 @@ mod hub;
 mod laws;
 mod memory;
 mod rights;
+mod standing;
 mod world;
