@@ -104,8 +104,10 @@ proptest! {
         counts in prop::collection::vec(counted(), 0..5),
         shuffled in Just((0..25usize).collect::<Vec<_>>()).prop_shuffle(),
     ) {
-        // Counts and movements arrive mixed; after each, what is kept is what folding everything again gives.
-        let counts: Vec<Count> = counts.iter().map(|c| Count::of(inc(AUTHORS[c.0]), c.1, &event(c))).collect();
+        // Counts and movements arrive mixed; after each, what is kept is what folding everything again gives. No author
+        // has two counts at one place.
+        let count = |(k, c): (u64, &Counted)| Count::of(inc(AUTHORS[c.0]), 5 * c.1 + k, &event(c));
+        let counts: Vec<Count> = (0..).zip(&counts).map(count).collect();
         let (mut fold, mut heard, mut known) = (Fold::default(), Vec::new(), Vec::<Count>::new());
         for k in shuffled {
             if k < 20 {
