@@ -1,11 +1,12 @@
-//! Money, tax, prices, promotions, baskets, checkout and refunds.
+//! Money, tax, prices, promotions, baskets, checkout, refunds, shifts and what is printed of them.
 //!
 //! This crate is pure: it knows no clock, no luck, no database and no other crate of the project. The node
 //! decides every sale with it, and the hub runs the very same engine again over what was uploaded.
 //!
 //! The road of a sale: [`basket::Basket`] collects lines, [`checkout::check_out`] judges the promotions, asks
 //! for what is missing and calls [`calc::ring_up`], which computes the [`document::SaleOutcome`] from the
-//! [`document::SaleInputs`] and nothing else. [`refund::settle_refund`] is the way back.
+//! [`document::SaleInputs`] and nothing else. [`refund::settle_refund`] is the way back. A
+//! [`shift::Shift`] sums up the documents of a till's day.
 
 #![deny(clippy::float_arithmetic, clippy::float_cmp)]
 
@@ -15,6 +16,7 @@ pub mod calc;
 pub mod checkout;
 pub mod currency;
 pub mod document;
+pub mod drawer;
 pub mod gtin;
 pub mod money;
 pub mod names;
@@ -26,8 +28,11 @@ pub mod receipt;
 pub mod refund;
 pub mod refusal;
 pub mod settings;
+pub mod shift;
+pub mod shift_report;
 pub mod tax;
 pub mod tender;
+pub mod tender_life;
 pub mod time;
 
 mod discount;

@@ -19,7 +19,7 @@ use tradepost_commerce::tax::TaxRate;
 use tradepost_commerce::time::UtcMs;
 use tradepost_commerce::{refund_due, settle_refund};
 
-const DAY: &str = include_str!("../../../tests/golden/day.json");
+pub(crate) const DAY: &str = include_str!("../../../tests/golden/day.json");
 
 /// Minutes of the day.
 fn at(hour: i64, minute: i64) -> UtcMs {
@@ -148,19 +148,19 @@ impl Till {
     }
 }
 
-fn sale_101() -> SaleDocument {
+pub(crate) fn sale_101() -> SaleDocument {
     let now = at(9, 5);
     Till::new().scan(now, "MUG", 2).scan(now, "TEA", 1).scan(now, "CAKE", 3).pay(now, vec![card(2_794)])
 }
 
-fn sale_102() -> SaleDocument {
+pub(crate) fn sale_102() -> SaleDocument {
     let now = at(9, 20);
     let mut till = Till::new().scan(now, "TEE", 1).label(now, "2110004003469");
     till.basket.discount_line(0, percent(100_000)).unwrap();
     till.pay(now, vec![cash(3_000)])
 }
 
-fn sale_103() -> SaleDocument {
+pub(crate) fn sale_103() -> SaleDocument {
     let now = at(10, 0);
     let till = Till::new().scan(now, "MUG", 1).scan(now, "TEA", 2).scan(now, "CAKE", 4);
     let mut till = till.scan(now, "TEE", 1);
@@ -169,12 +169,12 @@ fn sale_103() -> SaleDocument {
     till.pay(now, vec![stored, cash(5_000)])
 }
 
-fn sale_104() -> SaleDocument {
+pub(crate) fn sale_104() -> SaleDocument {
     let now = at(10, 41);
     Till::new().label(now, "2110004012508").pay(now, vec![cash(2_500)])
 }
 
-fn refund_105() -> RefundDocument {
+pub(crate) fn refund_105() -> RefundDocument {
     let sale = sale_101();
     let back = |line, condition| Return { line, quantity: Quantity(1_000), condition, serials: vec![] };
     let returns = [back(0, Condition::Resell), back(2, Condition::Waste)];
@@ -189,16 +189,16 @@ fn refund_105() -> RefundDocument {
     RefundDocument { outcome: settle_refund(&inputs).unwrap(), inputs }
 }
 
-fn sale_106() -> SaleDocument {
+pub(crate) fn sale_106() -> SaleDocument {
     let parked = Till::new().scan(at(10, 30), "CAKE", 5);
     parked.pay(at(11, 55), vec![card(1_140)])
 }
 
-fn sale_107() -> SaleDocument {
+pub(crate) fn sale_107() -> SaleDocument {
     Till::new().scan(at(11, 58), "MUG", 1).pay(at(12, 3), vec![cash(1_000)])
 }
 
-fn sale_108() -> SaleDocument {
+pub(crate) fn sale_108() -> SaleDocument {
     let now = at(12, 10);
     let mut till = Till::new();
     till.basket.attach_customer("C-001", "Friends", &prices(now));

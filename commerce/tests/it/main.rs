@@ -12,5 +12,8 @@ mod promotions;
 mod properties;
 mod receipts;
 mod refunds;
+mod shifts;
 mod shop;
+mod store_day;
 mod taxes;
+mod tenders;
