@@ -189,7 +189,7 @@ fn words(language: Language) -> &'static Words {
     }
 }
 
-fn tender_name(kind: &TenderKind, language: Language) -> String {
+pub(crate) fn tender_name(kind: &TenderKind, language: Language) -> String {
     let (en, vi) = match kind {
         TenderKind::Cash => ("Cash", "Tiền mặt"),
         TenderKind::Card => ("Card", "Thẻ"),

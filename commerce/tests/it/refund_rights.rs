@@ -51,6 +51,16 @@ fn partitioned_refunds_merge_as_the_design_says() {
     }
 }
 
+/// Three nodes give back 6.67 each of three at 20.00: a minor unit beyond, and nobody's fault.
+#[test]
+fn what_an_older_basis_strays_by_is_no_overrun() {
+    let sale = of_pieces(3, 2_000);
+    let one = back(&sale, 0, 1, &BTreeMap::new());
+    let sum = merged([&one, &one, &one]).unwrap()[&0];
+    assert_eq!(sum.net.0 + sum.tax.0, 2_001);
+    assert_eq!(overruns(&sale, &[&one, &one, &one]).unwrap(), []);
+}
+
 /// One MUG of #101 on each of two nodes: tax 2.98 of 2.97, booked without a word.
 #[test]
 fn two_mugs_of_101_on_two_nodes_are_honest() {
