@@ -109,6 +109,8 @@ pub(crate) struct Shop {
     pub(crate) truth: Rights,
     /// Hub time.
     pub(crate) ms: i64,
+    /// By how much the first node's clocks lag, within what a lease allows.
+    pub(crate) lag: i64,
 }
 
 impl Shop {
@@ -121,7 +123,7 @@ impl Shop {
             node
         });
         let nodes = std::iter::once(Replica::hub(hub)).chain(nodes).map(Held::new).collect();
-        let mut shop = Self { nodes, shelf: goods, truth: Rights::default(), ms: BEGIN };
+        let mut shop = Self { nodes, shelf: goods, truth: Rights::default(), ms: BEGIN, lag: 0 };
         let members: Vec<Incarnation> = names.iter().map(|name| inc(name)).collect();
         shop.write(H, &roster(1, &members, &[]));
         for i in 1..=names.len() {
@@ -137,12 +139,18 @@ impl Shop {
     }
 
     pub(crate) fn now(&self) -> Now {
-        Now { clocks: Clocks { boot: self.ms, wall: self.ms }, tau: Some(tau(self.ms)) }
+        self.now_at(H)
+    }
+
+    /// The clocks of one replica.
+    pub(crate) fn now_at(&self, i: usize) -> Now {
+        let ms = if i == 1 { self.ms - self.lag } else { self.ms };
+        Now { clocks: Clocks { boot: ms, wall: ms }, tau: Some(tau(ms)) }
     }
 
     /// Writes an event at a node. Its cells are true, whatever becomes of it.
     pub(crate) fn write(&mut self, i: usize, body: &Body) -> Arc<Entry> {
-        let now = self.now();
+        let now = self.now_at(i);
         let entry = self.nodes[i].step(|node| node.write(now, body)).expect("the events are small");
         self.is_true(&entry);
         entry
@@ -167,7 +175,7 @@ impl Shop {
 
     /// A sale of one; whether it was made. The customer goes away with a good, or without one.
     pub(crate) fn sell(&mut self, i: usize, policy: StockPolicy) -> bool {
-        let promise = self.nodes[i].sell(&sku(), 1, policy, false, self.now());
+        let promise = self.nodes[i].sell(&sku(), 1, policy, false, self.now_at(i));
         let sold = self.promise(i, promise);
         if sold {
             self.shelf -= 1;
@@ -177,16 +185,21 @@ impl Shop {
 
     pub(crate) fn give(&mut self, from: usize, to: usize) -> bool {
         let to = self.nodes[to].me();
-        let Ok(body) = self.nodes[from].grant(&sku(), to, 1, self.now()) else { return false };
+        let Ok(body) = self.nodes[from].grant(&sku(), to, 1, self.now_at(from)) else { return false };
         self.write(from, &body);
         true
     }
 
     /// What `from` holds and `to` lacks goes over; whether anything did.
     pub(crate) fn send(&mut self, from: usize, to: usize) -> bool {
+        self.send_of(from, to, |_| true)
+    }
+
+    /// As [`Self::send`], of some streams.
+    pub(crate) fn send_of(&mut self, from: usize, to: usize, of: impl Fn(&Incarnation) -> bool) -> bool {
         let source = self.nodes[from].clone();
         let heads = source.heads();
-        let missing = heads.iter().filter(|(i, head)| self.nodes[to].reach(i) < head.seq);
+        let missing = heads.iter().filter(|(i, head)| of(i) && self.nodes[to].reach(i) < head.seq);
         let missing: Vec<Incarnation> = missing.map(|(i, _)| *i).collect();
         if missing.is_empty() {
             return false;
@@ -237,6 +250,22 @@ impl Shop {
         self.write(H, &fenced.into());
     }
 
+    /// I5: every strict sale found its good, every open reservation would find one, and so would every promise that
+    /// anybody may still make where it stands: each sells until the core refuses.
+    pub(crate) fn i5(&self) -> bool {
+        let reserved = self.reserved(H).max(0);
+        let free = |(i, node): (usize, &Held)| i128::from(node.standing(&sku(), self.now_at(i)).free());
+        let may_go: i128 = self.nodes.iter().enumerate().map(free).sum();
+        if self.shelf >= 0 && reserved + may_go <= i128::from(self.shelf) {
+            return true;
+        }
+        let mut sold_out = self.clone();
+        for i in 0..self.nodes.len() {
+            while sold_out.sell(i, StockPolicy::Strict) {}
+        }
+        i128::from(sold_out.shelf) >= reserved
+    }
+
     // ---- invariants ------------------------------------------------------------------------------------------------
 
     /// I1: nobody's own rights are below zero.
@@ -247,9 +276,8 @@ impl Shop {
 
     /// I2: what a replica takes for its own to promise is at most what it truly has.
     pub(crate) fn i2(&self) -> bool {
-        let now = self.now();
-        self.nodes.iter().all(|node| {
-            i128::from(node.standing(&sku(), now).free()) <= self.truth.of(&node.me()).max(0)
+        self.nodes.iter().enumerate().all(|(i, node)| {
+            i128::from(node.standing(&sku(), self.now_at(i)).free()) <= self.truth.of(&node.me()).max(0)
         })
     }
 
@@ -261,18 +289,18 @@ impl Shop {
     pub(crate) fn picture_line(&self) -> String {
         let mut line = format!("shelf {}", self.shelf);
         for node in &self.nodes {
-            let picture = node.picture(&sku());
-            let _ = write!(
-                line,
-                "; {}: r {} x {} (on hand {} ATP {} susp {} reserved {})",
-                name(&node.me()),
-                node.rights_of(&sku(), &node.me()),
-                node.overdraw_of(&sku(), &node.me()),
-                picture.on_hand,
-                picture.available,
-                picture.suspended,
-                picture.reserved
-            );
+            let (rights, overdraw) = (node.rights_of(&sku(), &node.me()), node.overdraw_of(&sku(), &node.me()));
+            let _ = write!(line, " | {} r={rights}", name(&node.me()));
+            if overdraw > 0 {
+                let _ = write!(line, " x={overdraw}");
+            }
+        }
+        let picture = self.nodes[H].picture(&sku());
+        let _ = write!(line, " | H sees on hand {} ATP {}", picture.on_hand, picture.available);
+        for (what, units) in [("susp", picture.suspended), ("reserved", picture.reserved), ("X", picture.overdraw)] {
+            if units != 0 {
+                let _ = write!(line, " {what} {units}");
+            }
         }
         line
     }

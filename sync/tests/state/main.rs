@@ -2,5 +2,6 @@
 //! of `model.md` §3, each of which must break one of them. Every run prints bounds, states, depth and symmetry;
 //! `scripts/test --full` takes larger bounds.
 
+mod barriers;
 mod kit;
 mod memory;
