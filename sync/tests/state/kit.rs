@@ -11,7 +11,7 @@ use tradepost_sync::body::{Body, NodeFenced, RosterChanged, RosterEntry};
 use tradepost_sync::clock::Tau;
 use tradepost_sync::ids::{Id, Incarnation};
 use tradepost_sync::lease::{Clocks, Held as Lease, LEASE_MS_DEFAULT, Tenancy};
-use tradepost_sync::replica::{Entry, Heard, Now, Promise, Replica};
+use tradepost_sync::replica::{Entry, Heard, Now, Promise, Refused, Replica};
 use tradepost_sync::rights::Rights;
 
 pub(crate) const MINUTE: i64 = 60_000;
@@ -207,7 +207,7 @@ impl Shop {
         let mut replica = Replica::clone(&self.nodes[to]);
         let mut taken = false;
         // The hub's stream is told last, so that a freeze finds what came before it in the same session.
-        let hub = inc("H");
+        let hub = replica.terms().hub().unwrap_or(inc("H"));
         let order = missing.iter().filter(|i| **i != hub).chain(missing.iter().filter(|i| **i == hub));
         for stream in order {
             let after = replica.reach(stream);
@@ -245,25 +245,58 @@ impl Shop {
         self.nodes[i].state().reserved(&sku())
     }
 
+    /// Writes a body that the core has decided; whether it had.
+    pub(crate) fn decided(&mut self, i: usize, body: Result<Body, Refused>) -> bool {
+        let Ok(body) = body else { return false };
+        self.write(i, &body);
+        true
+    }
+
     pub(crate) fn fence(&mut self, i: usize) {
         let fenced = NodeFenced { incarnation: self.nodes[i].me(), successor: None, attested: None };
         self.write(H, &fenced.into());
     }
 
-    /// I5: every strict sale found its good, every open reservation would find one, and so would every promise that
-    /// anybody may still make where it stands: each sells until the core refuses.
-    pub(crate) fn i5(&self) -> bool {
-        let reserved = self.reserved(H).max(0);
+    /// How many promises would find no good if everybody now promised all that the core lets him, where he stands:
+    /// `open` were made before and not yet handed out.
+    pub(crate) fn short(&self, open: i128) -> i128 {
         let free = |(i, node): (usize, &Held)| i128::from(node.standing(&sku(), self.now_at(i)).free());
         let may_go: i128 = self.nodes.iter().enumerate().map(free).sum();
-        if self.shelf >= 0 && reserved + may_go <= i128::from(self.shelf) {
-            return true;
+        let at_most = open + may_go - i128::from(self.shelf);
+        if at_most <= 0 {
+            return at_most;
         }
         let mut sold_out = self.clone();
         for i in 0..self.nodes.len() {
             while sold_out.sell(i, StockPolicy::Strict) {}
         }
-        i128::from(sold_out.shelf) >= reserved
+        open - i128::from(sold_out.shelf)
+    }
+
+    /// I5: every strict sale found its good, every open reservation would find one, and so would every promise that
+    /// anybody may still make.
+    pub(crate) fn i5(&self) -> bool {
+        self.shelf >= 0 && self.short(self.reserved(H)) <= 0
+    }
+
+    /// X, truly.
+    pub(crate) fn overdraw(&self) -> i128 {
+        i128::from(self.truth.overdraw())
+    }
+
+    /// What a replica that holds everything would see.
+    pub(crate) fn closed_view(&self) -> Self {
+        let mut closed = self.clone();
+        for i in 1..self.nodes.len() {
+            closed.send(i, H);
+        }
+        closed
+    }
+
+    /// Whether a replica knows everything that any other one does.
+    pub(crate) fn knows_all(&self, who: usize) -> bool {
+        let heads = self.nodes.iter().flat_map(|node| node.heads());
+        heads.into_iter().all(|(i, head)| self.nodes[who].reach(&i) >= head.seq)
     }
 
     // ---- invariants ------------------------------------------------------------------------------------------------
@@ -289,7 +322,8 @@ impl Shop {
     pub(crate) fn picture_line(&self) -> String {
         let mut line = format!("shelf {}", self.shelf);
         for node in &self.nodes {
-            let (rights, overdraw) = (node.rights_of(&sku(), &node.me()), node.overdraw_of(&sku(), &node.me()));
+            let (rights, overdraw) =
+                (node.rights_of(&sku(), &node.me()), node.overdraw_of(&sku(), &node.me()));
             let _ = write!(line, " | {} r={rights}", name(&node.me()));
             if overdraw > 0 {
                 let _ = write!(line, " x={overdraw}");
@@ -297,7 +331,9 @@ impl Shop {
         }
         let picture = self.nodes[H].picture(&sku());
         let _ = write!(line, " | H sees on hand {} ATP {}", picture.on_hand, picture.available);
-        for (what, units) in [("susp", picture.suspended), ("reserved", picture.reserved), ("X", picture.overdraw)] {
+        for (what, units) in
+            [("susp", picture.suspended), ("reserved", picture.reserved), ("X", picture.overdraw)]
+        {
             if units != 0 {
                 let _ = write!(line, " {what} {units}");
             }
@@ -342,7 +378,10 @@ pub(crate) struct About {
 }
 
 fn seconds() -> impl Fn() -> f64 {
-    #[expect(clippy::disallowed_methods, reason = "a run's length is told to the reader, nothing depends on it")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a run's length is told to the reader, nothing depends on it"
+    )]
     let begun = std::time::Instant::now();
     move || begun.elapsed().as_secs_f64()
 }
@@ -372,9 +411,17 @@ where
     );
     for (property, path) in checker.discoveries() {
         let sometimes = checker.model().property(property).expectation;
-        assert!(matches!(sometimes, stateright::Expectation::Sometimes), "{property}\n{}", story(&path.into_vec()));
+        assert!(
+            matches!(sometimes, stateright::Expectation::Sometimes),
+            "{property}\n{}",
+            story(&path.into_vec())
+        );
     }
-    assert!(checker.is_done() && checker.unique_state_count() < STATES_MAX, "{}: not every state was walked", about.model);
+    assert!(
+        checker.is_done() && checker.unique_state_count() < STATES_MAX,
+        "{}: not every state was walked",
+        about.model
+    );
     for property in checker.model().properties() {
         let sometimes = matches!(property.expectation, stateright::Expectation::Sometimes);
         assert!(!sometimes || checker.discovery(property.name).is_some(), "never: {}", property.name);
@@ -390,7 +437,8 @@ where
 {
     let since = seconds();
     let by: BTreeSet<&'static str> = by.iter().copied().collect();
-    let checker = model.checker().target_state_count(STATES_MAX).finish_when(HasDiscoveries::AnyOf(by.clone()));
+    let checker =
+        model.checker().target_state_count(STATES_MAX).finish_when(HasDiscoveries::AnyOf(by.clone()));
     let checker = checker.spawn_bfs().join();
     let found = by.iter().find_map(|property| Some((*property, checker.discovery(property)?)));
     let Some((property, path)) = found else {

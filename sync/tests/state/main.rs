@@ -3,5 +3,8 @@
 //! `scripts/test --full` takes larger bounds.
 
 mod barriers;
+mod custody;
+mod hubs;
 mod kit;
 mod memory;
+mod overdraw;

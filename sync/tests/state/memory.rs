@@ -1,7 +1,7 @@
 //! Model 1: rights, and machines that forget (`model.md` §2, §3 Amnesia). A till gives and sells; its file is put back
 //! from a backup, with or without its sidecar, or its image starts twice.
 
-use crate::kit::{About, BEGIN, H, Held, Shop, full, holds, id, inc, is_caught, leased, roster, sku};
+use crate::kit::{About, BEGIN, H, Held, Shop, full, holds, inc, is_caught, leased, roster, sku};
 use stateright::{Model, Property};
 use tradepost_commerce::product::StockPolicy::Strict;
 use tradepost_sync::amnesia::{Log, Opening, at_start};
@@ -95,7 +95,8 @@ impl Memory {
     fn starts(&self, state: &mut State, image: Held, noted: HeadMark) {
         let head = HeadMark { incarnation: image.me(), seq: image.head().seq, hash: image.head().hash };
         let hash_at_noted = image.hash_at(&image.me(), noted.seq);
-        let log = Log { head, hash_at_noted, commits_after: head.seq.saturating_sub(noted.seq), took_over: false };
+        let log =
+            Log { head, hash_at_noted, commits_after: head.seq.saturating_sub(noted.seq), took_over: false };
         let opening = at_start(Some(log), Some(noted));
         state.saved = None;
         if self.wrong == Wrong::KeepsIncarnation {
@@ -262,12 +263,19 @@ impl Model for Memory {
             Property::always("I2 nobody takes more for his own than he has", |_, s: &State| s.shop.i2()),
             Property::always("I4 no more is used than was minted", |_, s: &State| s.shop.i4()),
             Property::sometimes("everything is sold", |_, s: &State| s.shop.shelf == 0),
-            Property::sometimes("a machine that forgot is back as a new incarnation and sells", |_, s: &State| {
-                let node = &s.shop.nodes[A];
-                node.me() == inc("A'") && node.state().receipts.keys().any(|(_, series, _)| *series == node.me().series())
-            }),
+            Property::sometimes(
+                "a machine that forgot is back as a new incarnation and sells",
+                |_, s: &State| {
+                    let node = &s.shop.nodes[A];
+                    node.me() == inc("A'")
+                        && node.state().receipts.keys().any(|(_, series, _)| *series == node.me().series())
+                },
+            ),
             Property::sometimes("one twin sells, the other has fenced itself", |_, s: &State| {
-                s.shop.nodes.get(TWIN).is_some_and(|twin| twin.fenced_itself && s.shop.nodes[A].tenancy.acknowledged)
+                s.shop
+                    .nodes
+                    .get(TWIN)
+                    .is_some_and(|twin| twin.fenced_itself && s.shop.nodes[A].tenancy.acknowledged)
             }),
         ]
     }
@@ -278,10 +286,12 @@ impl Memory {
     fn grant_again(&self, state: &mut State, from: usize, to: usize) -> bool {
         let giver = state.shop.nodes[from].me();
         let held = state.shop.nodes[to].events_after(&giver, 0);
-        let grants = held.iter().filter(|e| matches!(&e.body, Some(tradepost_sync::body::Body::RightsGranted(_))));
+        let grants =
+            held.iter().filter(|e| matches!(&e.body, Some(tradepost_sync::body::Body::RightsGranted(_))));
         let Some(grant) = grants.last().cloned() else { return false };
         if self.wrong == Wrong::AdditiveGrants {
-            let minted = RightsMinted { sku: sku(), units: 1, barrier: None, reservation: None, retired: None };
+            let minted =
+                RightsMinted { sku: sku(), units: 1, barrier: None, reservation: None, retired: None };
             state.again = true;
             state.shop.write(to, &minted.into());
             return true;
@@ -311,7 +321,6 @@ fn rights_hold_whatever_a_machine_forgets() {
     let model = Memory::new(Wrong::Nothing);
     let about = model.about();
     holds(model, &about);
-    let _ = id(0);
 }
 
 #[test]
