@@ -3,18 +3,16 @@
 
 use crate::kit::{About, BEGIN, H, MINUTE, Shop, full, holds, id, inc, is_caught, leased, sku, tau};
 use stateright::{Model, Property};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
 use tradepost_commerce::product::StockPolicy::Strict;
-use tradepost_sync::barrier::{Barrier, Purpose, Settlement, decide};
-use tradepost_sync::body::{BarrierClosed, Body, CutHead};
+use tradepost_sync::barrier::{Barrier, Purpose};
+use tradepost_sync::body::Body;
 use tradepost_sync::burn::next_ask;
-use tradepost_sync::count::Fold;
 use tradepost_sync::fence::Waits;
 use tradepost_sync::ids::Incarnation;
 use tradepost_sync::lease::{LEASE_MS_DEFAULT, margin_ms};
-use tradepost_sync::replica::bodies;
 
 /// The till that is lost: it goes on selling and giving, and only A meets it.
 const F: usize = 1;
@@ -23,7 +21,7 @@ const B: usize = 3;
 
 /// Which step is taken wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wrong {
+pub(crate) enum Wrong {
     Nothing,
     /// What a lost till holds goes back to the hub when its lease is out.
     ReclaimsAtExpiry,
@@ -47,8 +45,8 @@ enum Wrong {
 /// is over, then an hour later.
 const TIMES: [i64; 3] = [LEASE_MS_DEFAULT, 15 * MINUTE, 60 * MINUTE];
 
-struct Barriers {
-    wrong: Wrong,
+pub(crate) struct Barriers {
+    pub(crate) wrong: Wrong,
     /// B receives one, instead of a grant to A.
     receives: bool,
     sales: u8,
@@ -62,9 +60,9 @@ struct Barriers {
 const GOODS: i8 = 2;
 
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct State {
-    shop: Shop,
-    waits: Waits,
+pub(crate) struct State {
+    pub(crate) shop: Shop,
+    pub(crate) waits: Waits,
     barrier: Option<Barrier>,
     time: u8,
     granted: bool,
@@ -82,7 +80,7 @@ impl std::fmt::Debug for State {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+pub(crate) enum Step {
     SellStrict(usize),
     /// F gives A one.
     Give,
@@ -110,10 +108,10 @@ impl Barriers {
         Self {
             wrong,
             receives,
-            sales: more + u8::from(!receives),
-            web: 1,
+            sales: u8::from(!receives),
+            web: u8::from(!receives),
             counts: 1 + more,
-            opens: 1 + more,
+            opens: 1,
             recovered: Mutex::default(),
         }
     }
@@ -142,7 +140,7 @@ impl Barriers {
 
     /// How far time goes: an hour after the wait matters to what is received only.
     fn times(&self) -> usize {
-        if self.receives || full() { TIMES.len() } else { TIMES.len() - 1 }
+        if self.receives { TIMES.len() } else { TIMES.len() - 1 }
     }
 
     fn open(&self, state: &mut State) -> bool {
@@ -202,14 +200,11 @@ impl Barriers {
         let Some(barrier) = state.barrier.clone() else { return false };
         let (at, now) = (tau(state.shop.ms), state.shop.now());
         let written = state.shop.nodes[H].head().seq;
-        let done = match self.wrong {
-            Wrong::ByBook | Wrong::BarrierBeforeCount | Wrong::RawCount | Wrong::NoRowCap | Wrong::NoWait => {
-                self.closes_wrong(state, &barrier)
-            }
-            _ => {
-                let waits = &state.waits;
-                state.shop.nodes[H].step(|hub| hub.close_barrier(&barrier, waits, at, now)).is_ok()
-            }
+        let done = if self.closes_itself() {
+            self.closes_wrong(state, &barrier)
+        } else {
+            let waits = &state.waits;
+            state.shop.nodes[H].step(|hub| hub.close_barrier(&barrier, waits, at, now)).is_ok()
         };
         if !done {
             return false;
@@ -230,87 +225,6 @@ impl Barriers {
             Wrong::ByBook | Wrong::BarrierBeforeCount | Wrong::RawCount | Wrong::NoRowCap | Wrong::NoWait
         )
     }
-
-    /// A close as the core does it, but for the one wrong step.
-    fn closes_wrong(&self, state: &mut State, barrier: &Barrier) -> bool {
-        if barrier.ready(|i| state.shop.nodes[H].reach(i)).is_err() {
-            return false;
-        }
-        let caps: Vec<CutHead> = if self.wrong == Wrong::NoRowCap { Vec::new() } else { barrier.caps() };
-        let frontier = barrier.frontier();
-        let closed = BarrierClosed { barrier: barrier.id, caps, frontier, fold: None, void: false };
-        state.shop.write(H, &closed.into());
-        let settlement = self.settles(state, barrier);
-        for body in bodies(&sku(), barrier.id, &settlement) {
-            state.shop.write(H, &body);
-        }
-        true
-    }
-
-    fn settles(&self, state: &State, barrier: &Barrier) -> Settlement {
-        let now = tau(state.shop.ms);
-        let hub = &state.shop.nodes[H];
-        let mut case = hub.case(&sku(), barrier);
-        // Without a cap the core resolves nobody: the wrong step takes that in its stride.
-        case.columns.values_mut().for_each(|column| column.capped = true);
-        match self.wrong {
-            Wrong::ByBook => {
-                let over = state.waits.check(inc("F"), now).is_ok();
-                let columns = case.columns.iter().filter(|_| over);
-                let units = |rights: i128| u64::try_from(rights.max(0)).unwrap_or(0);
-                let resolve = columns.map(|(f, column)| (*f, units(column.rights))).collect();
-                Settlement { resolve, mint: Ok(0) }
-            }
-            Wrong::BarrierBeforeCount => decide(&case, tau(state.shop.ms + 1), &state.waits, now),
-            Wrong::NoWait => decide(&case, barrier.opened, &Waits::default(), now),
-            Wrong::RawCount => {
-                let fold = raw(case.fold);
-                case.picture.on_hand = fold.on_hand;
-                case.fold = &fold;
-                decide(&case, barrier.opened, &state.waits, now)
-            }
-            _ => decide(&case, barrier.opened, &state.waits, now),
-        }
-    }
-
-    fn shortcut(&self, state: &mut State) -> bool {
-        let now = tau(state.shop.ms);
-        let hub = &state.shop.nodes[H];
-        let f = inc("F");
-        if hub.terms().is_resolved(&f, &sku()) || hub.terms().cap_of(&f).is_some() {
-            return false;
-        }
-        let settlement = match self.wrong {
-            Wrong::ReclaimsAtExpiry => {
-                let ran = state.waits.of(&f).is_some_and(|wait| wait.ran_ms >= wait.lease_ms);
-                let units = u64::try_from(hub.rights_of(&sku(), &f).max(0)).unwrap_or(0);
-                let resolve = if ran { BTreeMap::from([(f, units)]) } else { BTreeMap::new() };
-                Settlement { resolve, mint: Ok(0) }
-            }
-            Wrong::NoBarrier => {
-                let opened = tau(state.shop.ms + 1);
-                let barrier = Barrier::open(id(99), opened, Purpose::Resolve, hub.terms(), hub.heads());
-                let barrier = barrier.expect("none is open");
-                let mut case = hub.case(&sku(), &barrier);
-                case.columns.values_mut().for_each(|column| column.capped = true);
-                decide(&case, opened, &state.waits, now)
-            }
-            _ => return false,
-        };
-        if settlement.resolve.is_empty() {
-            return false;
-        }
-        for body in bodies(&sku(), id(99), &settlement) {
-            state.shop.write(H, &body);
-        }
-        true
-    }
-}
-
-/// The count's own number, whatever moved since.
-fn raw(fold: &Fold) -> Fold {
-    let n = fold.latest.as_ref().map_or(fold.on_hand, |count| i128::from(count.n));
-    Fold { on_hand: n, ..fold.clone() }
 }
 
 impl State {
@@ -487,13 +401,10 @@ impl Model for Barriers {
         steps.extend(sellers.map(Step::SellStrict));
         steps.push(Step::Level(F, A));
         steps.extend((A..state.shop.nodes.len()).map(|i| Step::Level(i, H)));
-        if full() {
-            steps.push(Step::Level(A, B));
-        }
         if !state.granted && (!self.receives || full()) {
             steps.push(Step::Give);
         }
-        if !state.received && (self.receives || full()) {
+        if !state.received && self.receives {
             steps.push(Step::Receive);
         }
         if state.web < self.web {
@@ -567,6 +478,7 @@ impl Model for Barriers {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
+        // The checker stops at the first story only where nothing else is asked.
         let mut all = vec![Property::always(I5, |_: &Self, s: &State| s.shop.i5())];
         if self.wrong != Wrong::Nothing {
             return all;

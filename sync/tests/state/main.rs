@@ -3,8 +3,10 @@
 //! `scripts/test --full` takes larger bounds.
 
 mod barriers;
+mod carts;
 mod custody;
 mod hubs;
 mod kit;
 mod memory;
 mod overdraw;
+mod shortcuts;
