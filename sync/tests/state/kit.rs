@@ -4,6 +4,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write as _;
 use std::sync::Arc;
 use tradepost_commerce::document::Sku;
 use tradepost_commerce::product::StockPolicy;
@@ -399,7 +400,7 @@ where
     let since = seconds();
     let checker = model.checker().target_state_count(STATES_MAX).finish_when(HasDiscoveries::AnyFailures);
     let checker = checker.spawn_bfs().join();
-    eprintln!(
+    tell(&format!(
         "{}: {}; {} unique states ({} walked), depth {}, {:.1} s; symmetry: {}",
         about.model,
         about.bounds,
@@ -408,7 +409,7 @@ where
         checker.max_depth(),
         since(),
         about.symmetry
-    );
+    ));
     for (property, path) in checker.discoveries() {
         let sometimes = checker.model().property(property).expectation;
         assert!(
@@ -445,14 +446,19 @@ where
         panic!("{}: {variant} was not caught in {} states", about.model, checker.unique_state_count());
     };
     let steps = path.into_vec();
-    eprintln!(
+    tell(&format!(
         "{}, {variant}: caught by \"{property}\" after {} steps ({} states, {:.1} s)\n{}",
         about.model,
         steps.len() - 1,
         checker.unique_state_count(),
         since(),
         story(&steps)
-    );
+    ));
+}
+
+/// Figures and stories are told whether a test passes or not, so not through what the test runner keeps back.
+fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 fn story<S: std::fmt::Debug, A: std::fmt::Debug>(steps: &[(S, Option<A>)]) -> String {
