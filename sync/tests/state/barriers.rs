@@ -135,7 +135,7 @@ impl Barriers {
 
     /// The nodes: who receives is there where goods come in.
     fn names(&self) -> &'static [&'static str] {
-        if self.receives || full() { &["F", "A", "B"] } else { &["F", "A"] }
+        if self.receives { &["F", "A", "B"] } else { &["F", "A"] }
     }
 
     /// How far time goes: an hour after the wait matters to what is received only.
@@ -401,7 +401,7 @@ impl Model for Barriers {
         steps.extend(sellers.map(Step::SellStrict));
         steps.push(Step::Level(F, A));
         steps.extend((A..state.shop.nodes.len()).map(|i| Step::Level(i, H)));
-        if !state.granted && (!self.receives || full()) {
+        if !state.granted && !self.receives {
             steps.push(Step::Give);
         }
         if !state.received && self.receives {
