@@ -42,13 +42,18 @@ impl Custody {
         Self { epoch: 0, n: 0, owner, terminal: false }
     }
 
-    /// Merges a step: the greater (epoch, n) wins, in whatever order they come. An end that a takeover supersedes is
+    /// Merges a step: the greater (epoch, n) wins, in whatever order they come; of two at one place, the end, then the
+    /// greater owner, so that all replicas agree until a person has looked (I7). An end that a takeover supersedes is
     /// flagged whichever of the two is heard first.
     pub fn merge(&mut self, step: &CustodyEffect) -> Step {
         let (ours, theirs) = ((self.epoch, self.n), (step.epoch, step.n));
         if theirs == ours {
-            let same = step.owner == self.owner && step.terminal == self.terminal;
-            return if same { Step::Old } else { Step::Fork };
+            let (ours, theirs) = ((self.terminal, self.owner), (step.terminal, step.owner));
+            if ours == theirs {
+                return Step::Old;
+            }
+            (self.terminal, self.owner) = ours.max(theirs);
+            return Step::Fork;
         }
         if theirs < ours {
             let flagged = step.terminal && step.epoch < self.epoch;
@@ -245,6 +250,16 @@ mod tests {
         let mut custody = Custody::begin(A);
         assert_eq!(custody.merge(&step(0, 1, B, false)), Step::Taken);
         assert_eq!(custody.merge(&step(0, 1, A, false)), Step::Fork);
+    }
+
+    #[test]
+    fn a_fork_ends_alike_in_either_order() {
+        let (end, hand_on) = (step(0, 1, A, true), step(0, 1, B, false));
+        let [mut one, mut other] = [Custody::begin(A), Custody::begin(A)];
+        assert_eq!([one.merge(&end), one.merge(&hand_on)], [Step::Taken, Step::Fork]);
+        assert_eq!([other.merge(&hand_on), other.merge(&end)], [Step::Taken, Step::Fork]);
+        assert_eq!(one, other);
+        assert!(one.terminal, "what was ended once is not ended again");
     }
 
     #[test]
