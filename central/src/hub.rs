@@ -5,6 +5,7 @@ use crate::cache::Cache;
 use crate::db::booking::StockNow;
 use crate::db::{Db, Tx};
 use crate::journal::Journal;
+use crate::presence::Presence;
 use crate::stream::Stream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
@@ -35,6 +36,8 @@ pub struct Hub {
     pub face: PublicFace,
     /// Says to sessions and the relay that something new is here.
     pub pokes: watch::Sender<u64>,
+    /// Who is in session with this process.
+    pub present: Presence,
     /// Set once the hub is stopping.
     pub closing: AtomicBool,
 }

@@ -11,6 +11,8 @@ pub mod grpc;
 pub mod http;
 pub mod hub;
 pub mod journal;
+pub mod presence;
 pub mod secrets;
 pub mod serve;
 pub mod stream;
+pub mod upkeep;

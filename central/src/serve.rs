@@ -65,6 +65,7 @@ pub async fn start(config: &Config) -> Result<Running, Trouble> {
     let service = grpc::Service::new(Arc::clone(&hub));
     let nodes = grpc::serve(sync, identity.server()?, service, stopping.clone());
     let people = http::serve(admin, Arc::clone(&hub), token, metrics, stopping.clone());
+    let upkept = crate::upkeep::run(Arc::clone(&hub), stopping.clone());
     let relayed = relay_loop(Arc::clone(&hub), stopping);
     let tasks = vec![
         tokio::spawn(async move {
@@ -75,6 +76,7 @@ pub async fn start(config: &Config) -> Result<Running, Trouble> {
         }),
         tokio::spawn(people),
         tokio::spawn(relayed),
+        tokio::spawn(upkept),
     ];
     Ok(Running { admin: admin_at, sync: sync_at, fingerprint: identity.fingerprint(), hub, stop, tasks })
 }
@@ -125,7 +127,17 @@ fn open(config: &Config, face: PublicFace) -> Result<Hub, Trouble> {
     };
     let device = Device::from_secret(device_secret(&config.data_dir)?);
     let (pokes, _) = watch::channel(0);
-    Ok(Hub { db, stream, cache, device, journal, face, pokes, closing: AtomicBool::new(false) })
+    Ok(Hub {
+        db,
+        stream,
+        cache,
+        device,
+        journal,
+        face,
+        pokes,
+        present: Default::default(),
+        closing: AtomicBool::new(false),
+    })
 }
 
 fn make_folder(folder: &Path) -> io::Result<()> {

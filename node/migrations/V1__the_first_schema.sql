@@ -11,12 +11,13 @@ CREATE TABLE meta (
 CREATE TABLE incarnations (
     no         INTEGER PRIMARY KEY,
     id         BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
-    role       INTEGER NOT NULL,             -- 1 present, 2 lost memory, 3 lone and enrolled since, 4 the hub's, 5 other
+    role       INTEGER NOT NULL,             -- 1 present, 2 lost memory, 3 lone and enrolled since, 4 the hub's, 5 other, 6 another's lone log
     seq        INTEGER NOT NULL DEFAULT 0,
     hash       BLOB NOT NULL CHECK (length(hash) = 32),
     hlc        INTEGER NOT NULL DEFAULT 0,
     acked      INTEGER NOT NULL DEFAULT 0,   -- the hub holds it durably up to here
     device_key BLOB,
+    name       TEXT NOT NULL DEFAULT '',     -- as the roster says it, for people
     registered INTEGER NOT NULL DEFAULT 0,   -- in the signed roster, or alone
     fenced     INTEGER NOT NULL DEFAULT 0,
     retired    INTEGER NOT NULL DEFAULT 0
@@ -34,13 +35,13 @@ CREATE TABLE events (
 CREATE TABLE documents (
     place   INTEGER PRIMARY KEY,             -- the event that holds it
     id      BLOB NOT NULL CHECK (length(id) = 16),
-    kind    INTEGER NOT NULL,                -- 1 sale, 2 refund, 3 delivery, 4 adjustment
+    kind    INTEGER NOT NULL,                -- 1 sale, 2 refund, 3 delivery, 4 adjustment, 5 grant, 6 and 7 transfer sent and received, 8 count
     request BLOB,                            -- hash of the parsed request of a client-made id
     series  TEXT,                            -- till and series of its receipt
     n       INTEGER,                         -- its number there
     day     INTEGER
 ) STRICT;
-CREATE UNIQUE INDEX documents_by_id ON documents (id);
+CREATE INDEX documents_by_id ON documents (id);
 CREATE UNIQUE INDEX documents_by_number ON documents (series, n) WHERE series IS NOT NULL;
 
 -- Per line of a sale, what came back so far.
@@ -89,6 +90,18 @@ CREATE TABLE gifts (
     taker INTEGER NOT NULL,
     units INTEGER NOT NULL,
     PRIMARY KEY (sku, giver, taker)
+) STRICT, WITHOUT ROWID;
+
+-- Where logs of lost incarnations end for rights, and whose rights in which item are resolved (model.md §3).
+CREATE TABLE caps (
+    incarnation INTEGER PRIMARY KEY,
+    seq         INTEGER NOT NULL,
+    hash        BLOB NOT NULL CHECK (length(hash) = 32)
+) STRICT;
+CREATE TABLE resolved (
+    sku         INTEGER NOT NULL,
+    incarnation INTEGER NOT NULL,
+    PRIMARY KEY (sku, incarnation)
 ) STRICT, WITHOUT ROWID;
 
 -- The catalog.
@@ -146,5 +159,68 @@ CREATE TABLE customers (
     id      BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     list    TEXT NOT NULL DEFAULT '',
     version INTEGER NOT NULL DEFAULT 1,
-    record  TEXT                             -- none once erased
+    record  TEXT,                            -- none once erased, or where only the price list is known
+    erased  INTEGER NOT NULL DEFAULT 0,      -- final
+    change  INTEGER                          -- grows with every change here; none where the hub holds it
+) STRICT, WITHOUT ROWID;
+CREATE INDEX customers_unsaid ON customers (change) WHERE change IS NOT NULL;
+
+-- Who alone may finish what (model.md §5); the object as JSON.
+CREATE TABLE custody (
+    object   TEXT NOT NULL PRIMARY KEY,
+    epoch    INTEGER NOT NULL,
+    n        INTEGER NOT NULL,
+    owner    BLOB NOT NULL CHECK (length(owner) = 16),
+    terminal INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE reservations (
+    no        INTEGER PRIMARY KEY,           -- in the order in which they were opened
+    id        BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+    sku       INTEGER NOT NULL,
+    units     INTEGER NOT NULL CHECK (units > 0),
+    order_id  BLOB NOT NULL,
+    reference TEXT NOT NULL,
+    epoch     INTEGER NOT NULL,              -- hub time at which it may expire
+    expires   INTEGER NOT NULL,
+    prepaid   INTEGER,
+    state     INTEGER NOT NULL,              -- 1 open, 2 fulfilled, 3 cancelled, 4 expired
+    sale      BLOB                           -- the sale that handed it over
+) STRICT;
+CREATE INDEX reservations_open ON reservations (sku) WHERE state = 1;
+
+-- Deliveries that are announced, and transfers from and to this store.
+CREATE TABLE shipments (
+    id        BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    kind      INTEGER NOT NULL,              -- 1 delivery, 2 transfer from here, 3 transfer to here
+    reference TEXT NOT NULL,
+    store     TEXT NOT NULL,                 -- the other store of a transfer
+    state     INTEGER NOT NULL,              -- 1 under way, 2 received, 3 closed as not delivered
+    same_as   BLOB
+) STRICT, WITHOUT ROWID;
+CREATE INDEX shipments_open ON shipments (kind) WHERE state = 1;
+
+CREATE TABLE shipment_lines (
+    id       BLOB NOT NULL,
+    sku      INTEGER NOT NULL,
+    expected INTEGER NOT NULL DEFAULT 0,
+    received INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (id, sku)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX shipment_lines_by_sku ON shipment_lines (sku);
+
+-- Counts of the log; an item's goods stand on its latest (model.md §4).
+CREATE TABLE counts (
+    place   INTEGER PRIMARY KEY,             -- the event that holds it
+    sku     INTEGER NOT NULL,
+    latest  INTEGER NOT NULL DEFAULT 0,
+    tainted INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX counts_by_sku ON counts (sku);
+
+-- Counts that have begun and not ended: hub time and the cut at their start, as JSON.
+CREATE TABLE counting (
+    id    BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    sku   INTEGER NOT NULL,
+    begun TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -102,6 +102,15 @@ pub struct RunArgs {
     /// A hub's sync address, where it isn't the one of the enrolment code.
     #[arg(long, env = "TRADEPOST_HUB")]
     pub hub: Option<String>,
+    /// Where the store's other nodes reach this one; port 0 takes a free one. Without it the node keeps to itself.
+    #[arg(long, env = "TRADEPOST_LAN")]
+    pub lan: Option<SocketAddr>,
+    /// Another node of the store, as NAME@HOST:PORT or HOST:PORT.
+    #[arg(long = "peer")]
+    pub peers: Vec<PeerAddress>,
+    /// Look for the store's other nodes on the LAN, and let them find this one.
+    #[arg(long)]
+    pub lan_discover: bool,
     /// A file with the same settings.
     #[arg(long)]
     pub config: Option<PathBuf>,
@@ -141,6 +150,8 @@ pub struct ConfigFile {
     pub listen: Option<SocketAddr>,
     /// A hub's sync address.
     pub hub: Option<String>,
+    /// The store's other nodes.
+    pub lan: LanFile,
     /// A catalog for the first start.
     pub catalog: Option<String>,
     /// The till the page sells at.
@@ -155,6 +166,59 @@ pub struct ConfigFile {
     pub connections: Option<usize>,
 }
 
+/// How a file names the store's other nodes.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LanFile {
+    /// Where they reach this one.
+    pub listen: Option<SocketAddr>,
+    /// Where this one reaches them.
+    pub peers: Vec<PeerAddress>,
+    /// They are looked for on the LAN.
+    pub discover: bool,
+}
+
+/// Where another node of the store is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PeerAddress {
+    /// Its name in the roster; without one any of the store's nodes may be there.
+    pub name: Option<String>,
+    /// Host and port.
+    pub address: String,
+}
+
+impl PeerAddress {
+    /// Whether the node with this name may be there.
+    pub fn may_be(&self, name: &str) -> bool {
+        self.name.as_deref().is_none_or(|wanted| wanted == name)
+    }
+}
+
+impl std::str::FromStr for PeerAddress {
+    type Err = BadConfig;
+
+    fn from_str(text: &str) -> Result<Self, BadConfig> {
+        let (name, address) = match text.rsplit_once('@') {
+            Some((name, address)) => (Some(name.to_owned()), address),
+            None => (None, text),
+        };
+        let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
+        if name.as_deref() == Some("") || port.is_none_or(|port| port.parse::<u16>().is_err()) {
+            return Err(BadConfig::Peer(text.to_owned()));
+        }
+        Ok(Self { name, address: address.to_owned() })
+    }
+}
+
+impl TryFrom<String> for PeerAddress {
+    type Error = BadConfig;
+
+    fn try_from(text: String) -> Result<Self, BadConfig> {
+        text.parse()
+    }
+}
+
 /// What the program goes by.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -164,6 +228,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// A hub's sync address.
     pub hub: Option<String>,
+    /// Where the store's other nodes reach this one.
+    pub lan: Option<SocketAddr>,
+    /// Where this one reaches them.
+    pub peers: Vec<PeerAddress>,
+    /// They are looked for on the LAN.
+    pub lan_discover: bool,
     /// A catalog for the first start.
     pub catalog: Option<String>,
     /// The till the page sells at.
@@ -191,6 +261,9 @@ pub enum BadConfig {
         /// Why.
         why: String,
     },
+    /// An address of another node.
+    #[error("{0:?} is no address of another node: write NAME@HOST:PORT")]
+    Peer(String),
     /// Off this machine without saying so.
     #[error(
         "{0} is reachable from other machines and nothing is encrypted: say --insecure-lan if all of them are trusted"
@@ -212,12 +285,17 @@ impl Config {
         if !(listen.ip().is_loopback() || args.insecure_lan || file.insecure_lan) {
             return Err(BadConfig::NotLoopback(listen));
         }
+        let mut peers = args.peers;
+        peers.extend(file.lan.peers);
         let mut hosts = args.hosts;
         hosts.extend(file.hosts);
         Ok(Self {
             data_dir: args.data_dir.or(file.data_dir).unwrap_or_else(|| PathBuf::from("tradepost-data")),
             listen,
             hub: args.hub.or(file.hub),
+            lan: args.lan.or(file.lan.listen),
+            peers,
+            lan_discover: args.lan_discover || file.lan.discover,
             catalog: args.catalog.or(file.catalog),
             till: args.till.or(file.till).unwrap_or_else(|| "R1".to_owned()),
             name: args.name.or(file.name).unwrap_or_else(|| "node".to_owned()),
@@ -245,6 +323,18 @@ mod tests {
         let args = RunArgs { listen: Some(lan), ..RunArgs::default() };
         assert!(matches!(Config::read(args.clone()), Err(BadConfig::NotLoopback(_))));
         assert!(Config::read(RunArgs { insecure_lan: true, ..args }).is_ok());
+    }
+
+    #[test]
+    fn a_neighbour_is_named_with_its_address_or_by_it_alone() {
+        let peer = |text: &str| text.parse::<PeerAddress>().ok();
+        let named = peer("back office@10.0.0.5:7620").unwrap();
+        assert_eq!((named.name.as_deref(), &*named.address), (Some("back office"), "10.0.0.5:7620"));
+        assert!(named.may_be("back office") && !named.may_be("east"));
+        assert!(peer("[::1]:7620").unwrap().may_be("anybody"));
+        for wrong in ["", "10.0.0.5", "east@10.0.0.5", "@10.0.0.5:1", ":7620", "east@host:port"] {
+            assert_eq!(peer(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

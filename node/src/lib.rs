@@ -9,5 +9,7 @@ pub mod db;
 pub mod http;
 pub mod link;
 pub mod net;
+pub mod peers;
 pub mod program;
+pub mod upkeep;
 pub mod writer;

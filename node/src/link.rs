@@ -1,8 +1,10 @@
 //! What the sync daemon tells about the link, and what it can be asked; between `net` and whoever shows it.
 
 use crate::app::problem::Answer;
+use std::collections::BTreeMap;
 use tokio::sync::oneshot;
 use tradepost_commerce::document::CatalogVersion;
+use tradepost_sync::ids::Incarnation;
 
 /// The state of the link, as the sync daemon tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +25,21 @@ pub struct Link {
     pub clock_skew_ms: i64,
     /// The catalog's newest version, as far as the hub said.
     pub hub_catalog: CatalogVersion,
+    /// The links to the store's other nodes, by their incarnation.
+    pub neighbours: BTreeMap<Incarnation, Neighbour>,
+}
+
+/// The link to another node of the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Where the link stands.
+    pub state: LinkState,
+    /// When it was last heard of, by the wall clock.
+    pub last_contact: Option<i64>,
+    /// Why the last conversation ended.
+    pub last_error: Option<String>,
+    /// It holds this node's own stream up to here.
+    pub holds: u64,
 }
 
 /// Where the link stands.

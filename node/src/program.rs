@@ -11,10 +11,13 @@ use crate::http::serve::serve;
 use crate::http::state::{Given, Shared};
 use crate::link::Link;
 use crate::net::daemon::{self, Context};
+use crate::net::lan::Lan;
 use crate::net::tls::Meter;
+use crate::peers::Peers;
 use crate::writer::{self, Machine, Writer};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use std::io::{BufReader, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::net::TcpListener;
@@ -160,6 +163,14 @@ async fn serve_all(
     let (link, linked) = watch::channel(Link::default());
     let (enrol, asks) = mpsc::channel(4);
     let poke = Arc::new(Notify::new());
+    let peers = Arc::new(Peers::default());
+    let lan = match config.lan {
+        Some(address) => {
+            Some(Lan::bind(&device, address, config.lan_discover).await.map_err(Failure::Other)?)
+        }
+        None => None,
+    };
+    let lan_address = lan.as_ref().and_then(Lan::address);
     let shared = Shared::new(Given {
         writer: writer.clone(),
         reads: Reads::new(db),
@@ -168,6 +179,7 @@ async fn serve_all(
         hosts: config.hosts.clone(),
         link: linked,
         poke: Arc::clone(&poke),
+        peers: Arc::clone(&peers),
         enrol,
         metrics: Box::new(move || handle.render()),
     });
@@ -181,12 +193,16 @@ async fn serve_all(
         meter: Arc::new(Meter::default()),
         poke,
         link: Arc::new(link),
+        peers,
     };
     let (close, closing) = watch::channel(false);
+    let neighbours =
+        lan.map(|lan| tokio::spawn(lan.run(context.clone(), config.peers.clone(), closing.clone())));
     let daemon = tokio::spawn(daemon::run(context, asks));
     let news = tokio::spawn(crate::http::events::tell_changes(shared.clone()));
+    let upkeep = tokio::spawn(crate::upkeep::run(shared.clone()));
     walk_chains(&shared);
-    say_ready(&shared, address, &config)?;
+    say_ready(&shared, (address, lan_address), &config)?;
     let serving = tokio::spawn(serve(listener, shared.clone(), config.connections, closing));
     told_to_end.wait().await;
     tracing::info!("closing");
@@ -195,17 +211,26 @@ async fn serve_all(
     let _ = serving.await;
     daemon.abort();
     news.abort();
-    let _ = (daemon.await, news.await);
+    upkeep.abort();
+    let _ = (daemon.await, news.await, upkeep.await);
+    if let Some(task) = neighbours {
+        let _ = task.await;
+    }
     Ok(())
 }
 
 /// One line of JSON on the standard output: the node can be used.
-fn say_ready(shared: &Shared, address: std::net::SocketAddr, config: &Config) -> Result<(), Failure> {
+fn say_ready(
+    shared: &Shared,
+    (address, lan): (SocketAddr, Option<SocketAddr>),
+    config: &Config,
+) -> Result<(), Failure> {
     let incarnation = shared.writer.pulse().borrow().head.incarnation;
     let standing = shared.read(status::read)?;
     let line = serde_json::json!({
         "ready": true,
         "http": format!("http://{address}"),
+        "lan": lan.map(|address| address.to_string()),
         "pid": std::process::id(),
         "data_dir": config.data_dir,
         "incarnation": incarnation,

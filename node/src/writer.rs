@@ -2,7 +2,7 @@
 //! one commit and one sidecar write, and only then answers everybody (`resilience.md`, Storage profile).
 
 use crate::app::clock::Now;
-use crate::app::node::Node;
+use crate::app::node::{Node, Others};
 use crate::app::problem::{Answer, Code, Stop, no};
 use crate::db::Fault;
 use std::sync::Arc;
@@ -33,6 +33,8 @@ pub struct Pulse {
     pub registered: bool,
     /// Belongs to a hub's store.
     pub enrolled: bool,
+    /// Ends of all streams but the own one.
+    pub others: Arc<Others>,
 }
 
 type Finish = Box<dyn FnOnce(Result<(), Fault>) + Send>;
@@ -296,6 +298,7 @@ fn pulse_of(node: &Node, groups: u64) -> Pulse {
         groups,
         registered: me.registered,
         enrolled: me.enrolled,
+        others: Arc::clone(node.others()),
     }
 }
 
@@ -307,6 +310,7 @@ impl Default for Pulse {
             groups: 0,
             registered: false,
             enrolled: false,
+            others: Arc::default(),
         }
     }
 }

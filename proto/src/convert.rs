@@ -1,18 +1,22 @@
 //! Frames to messages and back. Payloads are compressed here and nowhere else.
 
 use crate::common::v1 as common;
+use crate::records::{records_in, records_out};
 use crate::sync::v1 as wire;
-use tradepost_commerce::document::CatalogVersion;
+use prost::Message as _;
+use tradepost_commerce::document::{CatalogVersion, Sku};
 use tradepost_sync::catalog::SealedEntry;
 use tradepost_sync::clock::Tau;
 use tradepost_sync::frontier::HeadMark;
-use tradepost_sync::ids::{Hash, Incarnation};
+use tradepost_sync::ids::{Hash, Id, Incarnation};
 use tradepost_sync::limits::FRAME_BYTES_MAX;
-use tradepost_sync::session::{Batch, Encoding, Hello, Message, Refusal};
+use tradepost_sync::session::{Acquire, BarrierWord, Batch, Encoding, Hello, Message, Refusal};
 use wire::frame::Message as Said;
 
 /// Speed over size: a batch's columns do most of the work.
 const ZSTD_LEVEL: i32 = 6;
+/// An item's code in a request for rights.
+const SKU_BYTES_MAX: usize = 512;
 
 /// Why a frame says nothing that can be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +30,20 @@ pub enum BadFrame {
     /// A payload that grows beyond what a frame may hold.
     #[error("the payload is longer than a frame may be")]
     TooLong,
+}
+
+/// A frame's bytes, for a link that frames them itself.
+#[must_use]
+pub fn frame_bytes(frame: &wire::Frame) -> Vec<u8> {
+    frame.encode_to_vec()
+}
+
+/// The frame that these bytes are.
+///
+/// # Errors
+/// [`BadFrame::Empty`] where they are none.
+pub fn frame_of(bytes: &[u8]) -> Result<wire::Frame, BadFrame> {
+    wire::Frame::decode(bytes).map_err(|_| BadFrame::Empty)
 }
 
 /// A message as a frame.
@@ -68,6 +86,18 @@ fn said(message: &Message) -> Said {
         Message::CatalogAck(at) => Said::CatalogAck(wire::CatalogAck { at: Some(catalog_out(*at)) }),
         Message::Heartbeat { tau } => Said::Heartbeat(wire::Heartbeat { hub_time: tau.map(tau_out) }),
         Message::Refuse(refusal) => Said::Refuse(wire::Refuse { reason: refusal_out(*refusal).into() }),
+        Message::Acquire(Acquire { ask, sku, at_least }) => {
+            Said::Acquire(wire::Acquire { ask: *ask, sku: sku.0.clone(), at_least: *at_least })
+        }
+        Message::Acquired { ask, through } => {
+            Said::Acquired(wire::Acquired { ask: *ask, through_seq: *through })
+        }
+        Message::Declined(incarnation) => {
+            Said::Declined(wire::Declined { incarnation: incarnation.0.to_vec() })
+        }
+        Message::Barrier(word) => barrier_out(word),
+        Message::Records(records) => Said::Records(records_out(records)),
+        Message::RecordsAck(through) => Said::RecordsAck(wire::RecordsAck { through: *through }),
     }
 }
 
@@ -100,6 +130,50 @@ pub fn from_frame(frame: wire::Frame) -> Result<Message, BadFrame> {
         Said::CatalogAck(ack) => Ok(Message::CatalogAck(catalog_in(ack.at))),
         Said::Heartbeat(beat) => Ok(Message::Heartbeat { tau: beat.hub_time.map(tau_in) }),
         Said::Refuse(refuse) => Ok(Message::Refuse(refusal_in(refuse.reason())?)),
+        Said::Acquire(wire::Acquire { ask, sku, at_least }) => {
+            // The hub's names for items it doesn't know are longer than a catalog's codes.
+            if sku.is_empty() || sku.len() > SKU_BYTES_MAX {
+                return Err(BadFrame::Field("sku"));
+            }
+            Ok(Message::Acquire(Acquire { ask, sku: Sku(sku), at_least }))
+        }
+        Said::Acquired(answer) => Ok(Message::Acquired { ask: answer.ask, through: answer.through_seq }),
+        Said::Declined(declined) => incarnation(&declined.incarnation).map(Message::Declined),
+        Said::Records(records) => records_in(records).map(Message::Records),
+        Said::RecordsAck(ack) => Ok(Message::RecordsAck(ack.through)),
+        word @ (Said::BarrierAsk(_) | Said::BarrierReply(_) | Said::CapProposal(_) | Said::CapAck(_)) => {
+            barrier_in(word).map(Message::Barrier)
+        }
+    }
+}
+
+fn barrier_out(word: &BarrierWord) -> Said {
+    match word {
+        BarrierWord::Ask { barrier } => Said::BarrierAsk(wire::BarrierAsk { barrier: barrier.0.to_vec() }),
+        BarrierWord::Reply { barrier, heads } => {
+            let heads = heads.iter().map(head_out).collect();
+            Said::BarrierReply(wire::BarrierReply { barrier: barrier.0.to_vec(), heads })
+        }
+        BarrierWord::Proposal { barrier, caps } => {
+            let caps = caps.iter().map(head_out).collect();
+            Said::CapProposal(wire::CapProposal { barrier: barrier.0.to_vec(), caps })
+        }
+        BarrierWord::Ack { barrier } => Said::CapAck(wire::CapAck { barrier: barrier.0.to_vec() }),
+    }
+}
+
+fn barrier_in(word: Said) -> Result<BarrierWord, BadFrame> {
+    let id = |bytes: &[u8]| fixed(bytes, "barrier").map(Id);
+    match word {
+        Said::BarrierAsk(ask) => Ok(BarrierWord::Ask { barrier: id(&ask.barrier)? }),
+        Said::BarrierReply(reply) => {
+            Ok(BarrierWord::Reply { barrier: id(&reply.barrier)?, heads: heads_in(&reply.heads)? })
+        }
+        Said::CapProposal(proposal) => {
+            Ok(BarrierWord::Proposal { barrier: id(&proposal.barrier)?, caps: heads_in(&proposal.caps)? })
+        }
+        Said::CapAck(ack) => Ok(BarrierWord::Ack { barrier: id(&ack.barrier)? }),
+        _ => Err(BadFrame::Empty),
     }
 }
 

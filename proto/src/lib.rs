@@ -2,6 +2,7 @@
 
 pub mod convert;
 pub mod enrolment;
+mod records;
 
 /// Generated from `tradepost/common/v1`.
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the protos hold the comments")]

@@ -171,6 +171,17 @@ impl Count {
         Judgement { included: included && !after, taints: near }
     }
 
+    /// Whether an event said a fact again and was itself held when the count began: then its goods were counted, whatever
+    /// its original place.
+    pub fn held_said_again(&self, envelope: &Envelope) -> bool {
+        envelope.reissue.is_some() && envelope.seq <= self.start_of(&envelope.incarnation)
+    }
+
+    /// Up to where an author's events were held when the count began: folding again starts behind it.
+    pub fn reaches(&self, author: &Incarnation) -> u64 {
+        self.start_of(author)
+    }
+
     /// Up to where an author's events were held when the count began.
     fn start_of(&self, author: &Incarnation) -> u64 {
         let seq = self.cut_start.get(author).map_or(0, |head| head.seq);

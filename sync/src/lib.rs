@@ -22,6 +22,7 @@ pub mod frontier;
 pub mod ids;
 pub mod lease;
 pub mod limits;
+pub mod promise;
 pub mod recovery;
 pub mod replica;
 pub mod rights;

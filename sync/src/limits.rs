@@ -23,5 +23,14 @@ pub const SILENCE_MS_MAX: i64 = 7_000;
 pub const PROGRESS_MS_MAX: i64 = 30_000;
 /// Catalog entries in one frame.
 pub const CATALOG_ENTRIES_MAX: usize = 200;
+/// Somebody else's events wait so long before they are relayed to the hub, and from it: their author is likely to send
+/// them itself, and a word that they have arrived spares the bytes.
+pub const RELAY_HUB_MS: i64 = 1_000;
+/// The same between neighbours.
+pub const RELAY_LAN_MS: i64 = 250;
+/// A stream that the other side declined isn't offered again before this time.
+pub const DECLINED_MS: i64 = 10_000;
+/// Requests for rights that one session may have open.
+pub const ASKS_MAX: usize = 64;
 /// Streams in one frontier: far more incarnations than a store's machines ever had.
 pub const FRONTIER_HEADS_MAX: usize = 10_000;

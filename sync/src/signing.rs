@@ -12,6 +12,7 @@ pub type SignatureBytes = [u8; 64];
 const HEAD_TAG: &[u8] = b"tradepost head v1";
 const HELLO_TAG: &[u8] = b"tradepost hello v1";
 const ENROL_TAG: &[u8] = b"tradepost enrol v1";
+const REJOIN_TAG: &[u8] = b"tradepost rejoin v1";
 const CATALOG_TAG: &[u8] = b"tradepost catalog v1";
 
 /// A signature that doesn't hold.
@@ -36,6 +37,11 @@ impl Device {
         self.key.verifying_key().to_bytes()
     }
 
+    /// The secret half, for the LAN's transport alone: it proves the same key, so that a connection is a member's.
+    pub fn secret(&self) -> [u8; 32] {
+        self.key.to_bytes()
+    }
+
     /// Signs an incarnation's head, once per group commit: it speaks for the whole stream up to there.
     pub fn sign_head(&self, head: &HeadMark) -> SignatureBytes {
         self.key.sign(&head_message(head)).to_bytes()
@@ -49,6 +55,16 @@ impl Device {
     /// Proves at enrolment that the key is held: over the code's hash and the incarnation.
     pub fn sign_enrolment(&self, incarnation: &Incarnation, code_hash: &Hash) -> SignatureBytes {
         self.key.sign(&enrol_message(incarnation, code_hash)).to_bytes()
+    }
+
+    /// Proves that a machine that lost memory is the one that was enrolled: over its new incarnation and the one it
+    /// forgot, and the store's `H_s`. Said again it proves nothing more.
+    pub fn sign_rejoin(
+        &self,
+        (new, old): (&Incarnation, &Incarnation),
+        store: &Incarnation,
+    ) -> SignatureBytes {
+        self.key.sign(&rejoin_message((new, old), store)).to_bytes()
     }
 
     /// Signs a catalog entry's hash.
@@ -104,6 +120,16 @@ pub fn verify_enrolment(
     verify(key, &enrol_message(incarnation, code_hash), signature)
 }
 
+/// Checks what a machine says that comes back with a new incarnation.
+pub fn verify_rejoin(
+    key: &DeviceKey,
+    (new, old): (&Incarnation, &Incarnation),
+    store: &Incarnation,
+    signature: &SignatureBytes,
+) -> Result<(), BadSignature> {
+    verify(key, &rejoin_message((new, old), store), signature)
+}
+
 /// Checks a catalog entry.
 pub fn verify_catalog(key: &DeviceKey, hash: &Hash, signature: &SignatureBytes) -> Result<(), BadSignature> {
     verify(key, &catalog_message(hash), signature)
@@ -124,6 +150,10 @@ fn hello_message(incarnation: &Incarnation, nonce: &[u8; 32], to: &DeviceKey) ->
 
 fn enrol_message(incarnation: &Incarnation, code_hash: &Hash) -> Vec<u8> {
     [ENROL_TAG, &incarnation.0, &code_hash.0].concat()
+}
+
+fn rejoin_message((new, old): (&Incarnation, &Incarnation), store: &Incarnation) -> Vec<u8> {
+    [REJOIN_TAG, &new.0, &old.0, &store.0].concat()
 }
 
 fn catalog_message(hash: &Hash) -> Vec<u8> {

@@ -101,7 +101,8 @@ pub fn hub(folder: &Path, database: &DatabaseAddress, stream: Stream, cache: Cac
     let face = PublicFace { address: "127.0.0.1:7643".to_owned(), fingerprint: [7; 32] };
     let (pokes, _) = watch::channel(0);
     let device = Device::from_secret([9; 32]);
-    Hub { db, stream, cache, device, journal, face, pokes, closing: AtomicBool::new(false) }
+    let present = Default::default();
+    Hub { db, stream, cache, device, journal, face, pokes, present, closing: AtomicBool::new(false) }
 }
 
 /// A hub on the embedded members.

@@ -201,9 +201,15 @@ impl TempDir {
     /// A fresh folder under the system's temporary one.
     #[must_use]
     pub fn new(name: &str) -> Self {
+        Self::under(&std::env::temp_dir(), name)
+    }
+
+    /// A fresh folder in another one.
+    #[must_use]
+    pub fn under(folder: &Path, name: &str) -> Self {
         let mut luck = [0u8; 8];
         getrandom::fill(&mut luck).expect("the system has random bytes");
-        let path = std::env::temp_dir().join(format!("tradepost-{name}-{:016x}", u64::from_le_bytes(luck)));
+        let path = folder.join(format!("tradepost-{name}-{:016x}", u64::from_le_bytes(luck)));
         std::fs::create_dir_all(&path).expect("a temporary folder can be made");
         Self(path)
     }

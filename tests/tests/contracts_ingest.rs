@@ -170,11 +170,12 @@ fn what_the_device_did_not_sign_is_refused_and_leaves_nothing() {
             Batch { end_hash: tradepost_sync::ids::Hash([1; 32]), ..good.clone() },
             Batch { from: 0, ..good.clone() },
             Batch { payload: good.payload[..good.payload.len() - 1].to_vec(), ..good.clone() },
-            Batch { incarnation: Incarnation([55; 16]), ..good.clone() },
         ];
         for batch in &wrong {
             assert_eq!(store.give(hub, batch), Applied::Bad, "{batch:?}");
         }
+        let nobody = Batch { incarnation: Incarnation([55; 16]), ..good.clone() };
+        assert_eq!(store.give(hub, &nobody), Applied::Unknown, "a stream that nobody enrolled is declined");
         assert_eq!((store.acked(hub), on_hand(hub, "13", "MILK").0), (0, 0));
         let other = Enrolled::make(hub, "14", 2);
         assert_eq!(other.give(hub, &good), Applied::Bad, "another store's session can't write it");

@@ -315,3 +315,127 @@ CREATE TABLE journal_marks (
   seq     INTEGER NOT NULL,
   PRIMARY KEY (process, n)
 ) STRICT, WITHOUT ROWID;
+
+-- r_H of each item: what the hub may still promise for the web, under its row's lock (model.md §2).
+CREATE TABLE hub_rights (
+  store INTEGER NOT NULL,
+  sku   TEXT NOT NULL,
+  units INTEGER NOT NULL CHECK (units >= 0),
+  PRIMARY KEY (store, sku)
+) STRICT, WITHOUT ROWID;
+
+-- state: open, fulfilled, cancelled, expired. `sale` is the sale that handed it over. Hub time `expires` is of `epoch`.
+CREATE TABLE reservations (
+  no        INTEGER PRIMARY KEY,
+  id        BLOB NOT NULL UNIQUE,
+  request   BLOB NOT NULL,
+  store     INTEGER NOT NULL,
+  sku       TEXT NOT NULL,
+  units     INTEGER NOT NULL CHECK (units > 0),
+  order_id  BLOB NOT NULL,
+  reference TEXT NOT NULL,
+  epoch     INTEGER NOT NULL,
+  expires   INTEGER NOT NULL,
+  prepaid   INTEGER,
+  state     TEXT NOT NULL,
+  sale      BLOB,
+  opened_at INTEGER NOT NULL,
+  ended_at  INTEGER
+) STRICT;
+CREATE INDEX reservations_open ON reservations (store, sku) WHERE state = 'open';
+
+-- kind: delivery (store is the receiver), transfer (store ships, to_store receives, by code).
+-- state: expected or shipped, received, not_delivered; a transfer is shipped until its count is confirmed.
+CREATE TABLE shipments (
+  no        INTEGER PRIMARY KEY,
+  id        BLOB NOT NULL UNIQUE,
+  request   BLOB,
+  kind      TEXT NOT NULL,
+  store     INTEGER NOT NULL,
+  to_store  TEXT,
+  reference TEXT NOT NULL,
+  state     TEXT NOT NULL,
+  announced INTEGER NOT NULL,
+  same_as   BLOB,
+  begun_at  INTEGER NOT NULL,
+  ended_at  INTEGER
+) STRICT;
+CREATE INDEX shipments_under_way ON shipments (no) WHERE ended_at IS NULL;
+CREATE INDEX shipments_unannounced ON shipments (no) WHERE announced = 0;
+
+CREATE TABLE shipment_lines (
+  id       BLOB NOT NULL,
+  sku      TEXT NOT NULL,
+  cost     INTEGER,
+  expected INTEGER NOT NULL,
+  received INTEGER NOT NULL,
+  PRIMARY KEY (id, sku)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX shipment_lines_by_sku ON shipment_lines (sku);
+
+-- Counts of the logs; an item's goods stand on its latest (model.md §4).
+CREATE TABLE counts (
+  store   INTEGER NOT NULL,
+  sku     TEXT NOT NULL,
+  author  INTEGER NOT NULL,
+  seq     INTEGER NOT NULL,
+  latest  INTEGER NOT NULL,
+  tainted INTEGER NOT NULL,
+  PRIMARY KEY (store, sku, author, seq)
+) STRICT, WITHOUT ROWID;
+
+-- The waits of a store's incarnations in running time, as JSON, saved each minute (model.md §3.3).
+CREATE TABLE waits (
+  store    INTEGER PRIMARY KEY,
+  body     TEXT NOT NULL,
+  saved_at INTEGER NOT NULL
+) STRICT;
+
+-- state: open, closed, void. body and result are JSON; one is open at a time per store (model.md §3.5).
+CREATE TABLE barriers (
+  no        INTEGER PRIMARY KEY,
+  id        BLOB NOT NULL UNIQUE,
+  store     INTEGER NOT NULL,
+  state     TEXT NOT NULL,
+  body      TEXT NOT NULL,
+  opened_at INTEGER NOT NULL,
+  ended_at  INTEGER,
+  result    TEXT
+) STRICT;
+CREATE UNIQUE INDEX barriers_open ON barriers (store) WHERE state = 'open';
+
+-- The last position of a lost author's log that moves rights, and whose rights in which item are resolved.
+CREATE TABLE caps (
+  author INTEGER PRIMARY KEY,
+  seq    INTEGER NOT NULL CHECK (seq >= 0),
+  hash   BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE resolved (
+  store  INTEGER NOT NULL,
+  sku    TEXT NOT NULL,
+  author INTEGER NOT NULL,
+  PRIMARY KEY (store, sku, author)
+) STRICT, WITHOUT ROWID;
+
+-- Customers' records, never in an event; no person once erased. change grows with every change of any (model.md §6).
+CREATE TABLE customers (
+  id         BLOB PRIMARY KEY,
+  version    INTEGER NOT NULL,
+  person     TEXT,
+  price_list TEXT NOT NULL,
+  change     INTEGER NOT NULL,
+  brought_by INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX customers_by_change ON customers (change);
+
+CREATE TABLE customer_changes (
+  one  INTEGER PRIMARY KEY,
+  last INTEGER NOT NULL
+) STRICT;
+
+-- Up to which change a node holds them.
+CREATE TABLE customer_heads (
+  author  INTEGER PRIMARY KEY,
+  through INTEGER NOT NULL
+) STRICT;

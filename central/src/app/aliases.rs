@@ -1,7 +1,7 @@
 //! Aliases: a placeholder or an old code counts as an item of the catalog, as a fact of the store's `H_s`.
 
 use super::{Code, Fault, hub_log, products, stores};
-use crate::db::{enrolments, orders, review, stock};
+use crate::db::{counts, enrolments, lent, orders, recovery, reservations, review, stock};
 use crate::hub::Hub;
 use tradepost_commerce::document::Sku;
 use tradepost_sync::body::{Body, SkuAliased};
@@ -28,6 +28,12 @@ pub fn add(hub: &Hub, store: &str, from: &str, to: &str, now: UtcMs) -> Result<(
             enrolments::add_alias(tx, store.no, before, to)?;
         }
         stock::merge(tx, store.no, from, to)?;
+        lent::merge(tx, store.no, from, to)?;
+        recovery::merge(tx, store.no, from, to)?;
+        for name in [from, to] {
+            counts::forget(tx, store.no, name)?;
+        }
+        reservations::rename(tx, store.no, from, to)?;
         orders::rename_sku(tx, store.no, from, to)?;
         review::resolve_named(tx, store.no, "unmatched_sku", from, &format!("booked as {to}"), now)?;
         Ok(())

@@ -1,5 +1,6 @@
 //! From an event to the hub's rows: what each fact adds to orders, stock, cells and custody.
 
+use super::counts::Counts;
 use crate::db::booking::{Booking, EventRow, LineRow, OrderRow, PaymentRow};
 use std::collections::BTreeMap;
 use tradepost_commerce::document::{
@@ -10,8 +11,9 @@ use tradepost_commerce::money::{Currency, Money};
 use tradepost_commerce::quantity::{Quantity, Unit};
 use tradepost_sync::body::{Body, Day, ReceiptNumber, RefundCommitted, SaleCommitted};
 use tradepost_sync::clock::UtcMs;
+use tradepost_sync::count::Movement;
 use tradepost_sync::effects::{Cell, Effects};
-use tradepost_sync::event::Event;
+use tradepost_sync::event::{Envelope, Event};
 use tradepost_sync::ids::Id;
 
 /// Under which item the hub books what a stream calls something else.
@@ -52,13 +54,31 @@ pub fn log(booking: &mut Booking, event: &Event) {
     booking.head.hlc = event.envelope.hlc;
 }
 
-/// Adds an event's effects on goods, rights and custody.
-pub fn effects(booking: &mut Booking, effects: &Effects, names: &Names) {
+/// Adds an event's effects on goods, rights and custody. Goods that the count an item stands on had already don't move
+/// again.
+pub fn effects(
+    booking: &mut Booking,
+    envelope: &Envelope,
+    effects: &Effects,
+    names: &Names,
+    counts: &Counts,
+) {
     for moved in &effects.ledger {
-        let units = booking.stock.entry(names.booked(&moved.sku)).or_default();
+        let sku = names.booked(&moved.sku);
+        if let Some(count) = counts.get(&sku) {
+            let judged = count.judge(&Movement::of(envelope, moved));
+            if judged.taints {
+                booking.tainted.insert(sku.clone());
+            }
+            if judged.included || count.held_said_again(envelope) {
+                continue;
+            }
+        }
+        let units = booking.stock.entry(sku).or_default();
         *units = units.saturating_add(moved.units);
     }
-    for effect in &effects.cells {
+    let behind_cap = booking.cap.is_some_and(|cap| envelope.seq > cap);
+    for effect in effects.cells.iter().filter(|_| !behind_cap) {
         let sku = names.booked(&effect.sku);
         if let Cell::Given(to) = effect.cell {
             let units = booking.given.entry((sku, to)).or_default();

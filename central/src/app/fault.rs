@@ -45,8 +45,36 @@ pub enum Code {
     NotEnrolled,
     /// The hub holds too few rights.
     RightsShort,
+    /// An id that a client made stands for another request.
+    IdReused,
+    /// The store has no live node of that name.
+    UnknownNode,
+    /// Somebody else alone may end it.
+    NotCustodian,
+    /// The reservation has come to its end.
+    ReservationEnded,
     /// Something of this author's couldn't be applied, so its grants are frozen.
     GrantsFrozen,
+    /// A barrier of the store is open.
+    BarrierOpen,
+    /// The barrier doesn't allow it.
+    BarrierRefused,
+    /// The barrier was opened before the latest count was over.
+    BarrierTooOld,
+    /// There is nothing that a barrier could decide.
+    NothingToDecide,
+    /// A lost node's lease may still run.
+    LeaseNotExpired,
+    /// A lost node's lease is out, the margin isn't.
+    WaitNotOver,
+    /// The item must be counted first.
+    CountNeeded,
+    /// A delivery of the item is open.
+    DeliveryOpen,
+    /// An event's effects are not applied.
+    EventNotApplied,
+    /// The node's stream has ended.
+    NodeRetired,
     /// The configured engine doesn't serve this call yet.
     EngineNotReady,
     /// The database's disk is full.
@@ -83,6 +111,16 @@ pub enum Fault {
         /// The fields, where fields are to blame.
         fields: Vec<FieldFault>,
     },
+    /// It is too early for that.
+    #[error("{detail}")]
+    TooEarly {
+        /// By which name.
+        code: Code,
+        /// A sentence with the numbers.
+        detail: String,
+        /// When it may be asked again, if the hub runs without a break.
+        until: tradepost_sync::clock::UtcMs,
+    },
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -114,7 +152,7 @@ impl Fault {
     /// Its stable name.
     pub fn code(&self) -> Code {
         match self {
-            Self::Refused { code, .. } => *code,
+            Self::Refused { code, .. } | Self::TooEarly { code, .. } => *code,
             Self::Db(DbError::Full) => Code::DiskFull,
             Self::Db(DbError::Busy(_) | DbError::Unreachable(_)) => Code::Unavailable,
             Self::Db(_) => Code::Internal,
@@ -126,7 +164,7 @@ impl AsDbError for Fault {
     fn as_db(&self) -> Option<&DbError> {
         match self {
             Self::Db(error) => Some(error),
-            Self::Refused { .. } => None,
+            Self::Refused { .. } | Self::TooEarly { .. } => None,
         }
     }
 }
@@ -168,12 +206,66 @@ pub const CODES: &[(Code, &str, u16, &str)] = &[
     ),
     (Code::NotEnrolled, "NOT_ENROLLED", 409, "The store has no enrolled node."),
     (Code::RightsShort, "RIGHTS_SHORT", 409, "The hub holds fewer rights of the item than were asked for."),
+    (Code::IdReused, "ID_REUSED", 422, "This id belongs to another request; make a new one for a new thing."),
+    (Code::UnknownNode, "UNKNOWN_NODE", 422, "Name a live node of the store, by its name or incarnation."),
+    (
+        Code::NotCustodian,
+        "NOT_CUSTODIAN",
+        409,
+        "Its custodian alone may end it; the detail says who that is.",
+    ),
+    (
+        Code::ReservationEnded,
+        "RESERVATION_ENDED",
+        409,
+        "It was handed out, cancelled or ran out; the detail says which.",
+    ),
     (
         Code::GrantsFrozen,
         "GRANTS_FROZEN",
         409,
         "Events of this node are in quarantine; nothing is granted to it until they are settled.",
     ),
+    (Code::BarrierOpen, "BARRIER_OPEN", 409, "A barrier of the store is open; one at a time."),
+    (Code::BarrierRefused, "BARRIER_REFUSED", 409, "The barrier doesn't allow it; the detail says why."),
+    (
+        Code::BarrierTooOld,
+        "BARRIER_TOO_OLD",
+        409,
+        "The barrier was opened before the latest count was over: open another one.",
+    ),
+    (Code::NothingToDecide, "NOTHING_TO_DECIDE", 409, "There is nothing that a barrier could decide."),
+    (
+        Code::LeaseNotExpired,
+        "LEASE_NOT_EXPIRED",
+        409,
+        "A lost node's lease may still run; `until` says when it is out, if the hub runs without a break.",
+    ),
+    (
+        Code::WaitNotOver,
+        "WAIT_NOT_OVER",
+        409,
+        "A lost node's lease is out and the margin is not; `until` says when it is.",
+    ),
+    (
+        Code::CountNeeded,
+        "COUNT_NEEDED",
+        409,
+        "The item must be counted after the wait for everybody who was lost, and without doubt.",
+    ),
+    (
+        Code::DeliveryOpen,
+        "DELIVERY_OPEN",
+        409,
+        "A delivery of the item is open: receive it or close it as not delivered.",
+    ),
+    (
+        Code::EventNotApplied,
+        "EVENT_NOT_APPLIED",
+        409,
+        "An event's effects are not applied; nothing is minted until they are.",
+    ),
+    (Code::NodeRetired, "NODE_RETIRED", 409, "The node's stream has ended by its own word."),
     (Code::EngineNotReady, "ENGINE_NOT_READY", 501, "The configured engine doesn't serve this call yet."),
     (Code::DiskFull, "DISK_FULL", 507, "The database's disk is full; reads work on."),
     (Code::Unavailable, "UNAVAILABLE", 503, "The database is busy or can't be reached; ask again."),

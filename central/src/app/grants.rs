@@ -2,7 +2,7 @@
 
 use super::{Code, Fault, hub_log, products, stores};
 use crate::db::authors::{self, Author, Role, State};
-use crate::db::{Tx, events, stock};
+use crate::db::{Tx, events, lent};
 use crate::hub::Hub;
 use tradepost_commerce::document::Sku;
 use tradepost_sync::body::{Body, RightsGranted};
@@ -16,8 +16,6 @@ pub fn grant(hub: &Hub, store: &str, sku: &str, units: u64, now: UtcMs) -> Resul
     }
     hub.write(|tx, after| {
         let store = stores::find(tx, store)?;
-        // The store's row is the lock under which its H_s moves rights.
-        crate::db::stores::by_no_locked(tx, store.no)?;
         if products::find(tx, sku)?.is_none() {
             return Err(Fault::field("/sku", Code::UnknownSku, format!("the catalog has no item {sku}")));
         }
@@ -26,10 +24,8 @@ pub fn grant(hub: &Hub, store: &str, sku: &str, units: u64, now: UtcMs) -> Resul
             let detail = "events of the node are in quarantine without their effects";
             return Err(Fault::refused(Code::GrantsFrozen, detail));
         }
-        let own =
-            authors::by_no(tx, store.hub_author)?.ok_or_else(|| Fault::internal("the store has no H_s"))?;
-        let rights = stock::rights(tx, store.no, sku, sku)?.remove(sku).unwrap_or_default();
-        let free = u64::try_from(rights.of(&own.incarnation)).unwrap_or(0);
+        // The item's row is the lock under which the hub promises and gives.
+        let free = lent::locked(tx, store.no, sku)?;
         if free < units {
             return Err(Fault::refused(Code::RightsShort, format!("{units} asked, the hub holds {free}")));
         }

@@ -2,7 +2,7 @@
 //! makes the fact, each event with its place in this process's journal.
 
 use super::books::{self, Names};
-use super::{Fault, TAU_EPOCH, custody};
+use super::{Fault, TAU_EPOCH, counts, custody, lend, objects};
 use crate::db::authors::{Author, NewAuthor, Role};
 use crate::db::booking::{self, Booking};
 use crate::db::stores::Store;
@@ -51,6 +51,7 @@ pub fn append(
     let names = Names::new(enrolments::aliases(tx, store.no)?);
     let mut head = author.head;
     let mut booking = Booking::new(author.no, store.no, author.head);
+    let judged = counts::judging_facts(tx, store.no, facts, &names)?;
     let process = hub.journal.process();
     for fact in facts {
         let n = stores::next_journal_n(tx, process)?;
@@ -60,13 +61,18 @@ pub fn append(
         stores::mark_journal(tx, process, n, author.no, event.envelope.seq)?;
         books::log(&mut booking, &event);
         let told = effects::of(&event.envelope, fact).map_err(Fault::internal)?;
-        books::effects(&mut booking, &told, &names);
+        books::effects(&mut booking, &event.envelope, &told, &names, &judged.counts);
     }
     booking.outbox = (store.stream, outbox::take(tx, store.stream, facts.len())?);
     let mark = HeadMark { incarnation: head.incarnation, seq: head.seq, hash: head.hash };
     booking.signature = Some(hub.device.sign_head(&mark));
-    let stock = booking::save(tx, &booking)?;
+    let mut stock = booking::save(tx, &booking)?;
+    lend::follow(tx, store, &booking)?;
     custody::take(tx, &booking, now)?;
+    let folded = counts::follow(tx, &booking, &judged, &[], &names, now)?;
+    stock.retain(|row| !folded.iter().any(|other| other.sku == row.sku));
+    stock.extend(folded);
+    objects::note(tx, store.no, &names, facts, booking.stock.keys().cloned().collect(), now)?;
     after.stock.push((store.code.clone(), stock));
     after.journal = true;
     after.poke = true;
@@ -87,9 +93,15 @@ fn stamp(now: UtcMs) -> Stamp {
 /// The store's whole roster as it stands now, as a fact.
 pub fn roster(tx: &mut Tx<'_>, store: &Store) -> Result<Body, Fault> {
     let version = stores::next_roster(tx, store.no)?;
+    let members = members(tx, store)?;
+    Ok(RosterChanged { version, members }.into())
+}
+
+/// The store's members as they stand now, by incarnation.
+pub fn members(tx: &mut Tx<'_>, store: &Store) -> Result<Vec<RosterEntry>, Fault> {
     let mut members: Vec<RosterEntry> = authors::of_store(tx, store.no)?.iter().map(member).collect();
     members.sort_by_key(|member| member.incarnation);
-    Ok(RosterChanged { version, members }.into())
+    Ok(members)
 }
 
 fn member(author: &Author) -> RosterEntry {

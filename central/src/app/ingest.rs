@@ -6,8 +6,9 @@
 
 use super::batches::{self, Unfit};
 use super::books::{self, Names};
+use super::counts::{self, Counts};
 use super::shelf::ShelfMemory;
-use super::{Fault, audit, custody, openings};
+use super::{Fault, audit, barrier, custody, lend, objects, openings};
 use crate::db::authors::{Author, Role, State};
 use crate::db::booking::{self, Booking};
 use crate::db::events::Quarantined;
@@ -32,9 +33,13 @@ pub fn ingest(
 ) -> Result<Applied, Fault> {
     hub.open()?;
     let known = hub.db.read(|tx| known(tx, batch))?;
-    let Some((author, prev)) = known.filter(|(author, _)| author.store == store) else {
-        return Ok(Applied::Bad);
+    // A stream that nobody enrolled is declined; whoever brings it goes on with the others.
+    let Some((author, prev)) = known else {
+        return Ok(if batch.from == 0 { Applied::Bad } else { Applied::Unknown });
     };
+    if author.store != store {
+        return Ok(Applied::Bad);
+    }
     if batch.from > author.head.seq + 1 {
         return Ok(need_from(&author));
     }
@@ -74,6 +79,8 @@ struct Tally {
     events: u64,
     documents: u64,
     quarantined: u64,
+    /// Items that were counted: (store's code, item).
+    counted: Vec<(String, String)>,
 }
 
 fn take(hub: &Hub, batch: &Batch, events: &[Event], now: UtcMs) -> Result<Applied, Fault> {
@@ -83,6 +90,9 @@ fn take(hub: &Hub, batch: &Batch, events: &[Event], now: UtcMs) -> Result<Applie
         };
         if author.state == State::Quarantined {
             return Ok((Applied::Fork, Tally::default()));
+        }
+        if author.state != State::Live && barrier::stands_still(tx, &author, batch.to())? {
+            return Ok((Applied::Unknown, Tally::default()));
         }
         if batch.from > author.head.seq + 1 {
             return Ok((need_from(&author), Tally::default()));
@@ -99,6 +109,9 @@ fn take(hub: &Hub, batch: &Batch, events: &[Event], now: UtcMs) -> Result<Applie
         let tally = book(tx, after, &author, new, batch, now)?;
         Ok((Applied::Done(batch.end()), tally))
     })?;
+    for (store, sku) in &tally.counted {
+        counts::burn_own(hub, store, sku, now)?;
+    }
     metrics::counter!("tradepost_ingested_events_total").increment(tally.events);
     metrics::counter!("tradepost_ingested_documents_total").increment(tally.documents);
     metrics::counter!("tradepost_quarantined_events_total").increment(tally.quarantined);
@@ -152,12 +165,20 @@ fn book(
     let store = stores::by_no(tx, author.store)?.ok_or_else(|| Fault::internal("no such store"))?;
     let names = names(tx, author)?;
     let mut booking = Booking::new(author.no, author.store, author.head);
+    booking.cap = barrier::cap_of(tx, author)?;
     let mut tally = Tally::default();
+    let mut counted = Vec::new();
     let mut bodies = Vec::with_capacity(new.len());
+    let judged = counts::judging(tx, author, new, &names)?;
     for event in new {
         books::log(&mut booking, event);
-        match digest(&mut booking, author, event, &names, now) {
-            Ok(body) => bodies.push(body),
+        match digest(&mut booking, author, event, &names, &judged.counts, now) {
+            Ok(body) => {
+                if matches!(body, Body::StockCounted(_)) {
+                    counted.push((event.envelope.seq, body.clone()));
+                }
+                bodies.push(body);
+            }
             Err((reason, effects)) => {
                 tally.quarantined += 1;
                 events::quarantine(tx, &aside(author, event, &reason, effects, now))?;
@@ -171,8 +192,19 @@ fn book(
     booking.signature = Some(batch.signature);
     flag_numbers(tx, author, &booking, now)?;
     flag_known_ids(tx, author, &booking.ids, now)?;
-    let stock = booking::save(tx, &booking)?;
+    let mut stock = booking::save(tx, &booking)?;
+    lend::follow(tx, &store, &booking)?;
     custody::take(tx, &booking, now)?;
+    if author.moves_stock() {
+        let folded = counts::follow(tx, &booking, &judged, &counted, &names, now)?;
+        tally
+            .counted
+            .extend(counted.iter().filter_map(|(_, body)| counts::item_of(&store.code, body, &names)));
+        stock.retain(|row| !folded.iter().any(|other| other.sku == row.sku));
+        stock.extend(folded);
+        let touched = stock.iter().map(|row| row.sku.clone()).collect();
+        objects::note(tx, author.store, &names, &bodies, touched, now)?;
+    }
     look_over(tx, author, &names, &bodies, now)?;
     tally.events = u64::try_from(new.len()).unwrap_or(0);
     tally.documents = u64::try_from(booking.orders.len()).unwrap_or(0);
@@ -196,6 +228,7 @@ fn digest(
     author: &Author,
     event: &Event,
     names: &Names,
+    counts: &Counts,
     now: UtcMs,
 ) -> Result<Body, (String, bool)> {
     let body = event.body().map_err(|error| {
@@ -203,13 +236,13 @@ fn digest(
         let told = event.envelope.cells.clone().filter(|_| author.moves_stock());
         let told = told.filter(|told| effects::plausible(told).is_ok());
         if let Some(told) = &told {
-            books::effects(booking, told, names);
+            books::effects(booking, &event.envelope, told, names, counts);
         }
         (error.to_string(), told.is_some())
     })?;
     if author.moves_stock() {
         let told = effects::of(&event.envelope, &body).map_err(|error| (error.to_string(), false))?;
-        books::effects(booking, &told, names);
+        books::effects(booking, &event.envelope, &told, names, counts);
     }
     books::document(booking, event, &body, names, now);
     Ok(body)

@@ -6,6 +6,7 @@ use crate::db::stores;
 use crate::hub::Hub;
 use tradepost_sync::clock::UtcMs;
 use tradepost_sync::frontier::Frontier;
+use tradepost_sync::ids::Incarnation;
 use tradepost_sync::session::{Caller, Hello, Refusal};
 
 /// Answers who says hello: its key, its store and everything held of its streams. The second is its store.
@@ -29,6 +30,12 @@ pub fn identify(hub: &Hub, hello: &Hello) -> Result<Result<(Box<Caller>, i64), R
         tau: hub_time(&hub.db)?,
     };
     Ok(Ok((Box::new(caller), author.store)))
+}
+
+/// Whether a node that is in session may go on: it is neither fenced nor retired.
+pub fn is_member(hub: &Hub, who: &Incarnation) -> Result<bool, Fault> {
+    let found = hub.db.read(|tx| Ok::<_, Fault>(authors::find(tx, who)?))?;
+    Ok(found.is_none_or(|author| author.state == State::Live))
 }
 
 /// Notes that a node was met and proven.

@@ -2,10 +2,11 @@
 
 use super::{Fault, stores as app_stores};
 use crate::db::authors::{self, Author, Role, State};
-use crate::db::{Tx, stock, stores};
+use crate::db::{Tx, counts, recovery, reservations, shipments, stock, stores};
 use crate::hub::Hub;
 use std::collections::{BTreeMap, BTreeSet};
-use tradepost_sync::ids::Incarnation;
+use tradepost_sync::ids::{Id, Incarnation};
+use tradepost_sync::promise::uncovered;
 use tradepost_sync::rights::{Picture, Rights};
 
 /// An item at a store.
@@ -21,36 +22,81 @@ pub struct Item {
     pub picture: Picture,
     /// `r_H`.
     pub hub_rights: i128,
+    /// Base units on their way here.
+    pub incoming: u64,
+    /// Who holds rights or owes overdraw.
+    pub holders: Vec<Holder>,
+    /// Open reservations that the shelf can't meet, with the base units each lacks.
+    pub exposed: Vec<(Id, u64)>,
+    /// The count it stands on is in doubt; none where it was never counted.
+    pub recount: Option<bool>,
 }
 
-/// Who counts in a store's picture.
+/// What one incarnation holds of an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Who.
+    pub incarnation: Incarnation,
+    /// The name people know it by.
+    pub name: String,
+    /// It is the store's `H_s`.
+    pub hub: bool,
+    /// Neither fenced nor retired.
+    pub live: bool,
+    /// `r`.
+    pub rights: i128,
+    /// `x`.
+    pub overdraw: u64,
+}
+
+/// Lost incarnations whose rights in an item are resolved.
+type Resolved = BTreeSet<Incarnation>;
+
+/// Who counts in a store's picture: a lone log does not (`model.md` §4).
 struct Members {
+    authors: Vec<Author>,
     live: BTreeSet<Incarnation>,
     suspended: BTreeSet<Incarnation>,
     hub: Option<Incarnation>,
 }
 
 impl Members {
-    fn of(authors: &[Author]) -> Self {
+    fn of(mut authors: Vec<Author>) -> Self {
+        authors.retain(|author| author.role != Role::Lone);
         let in_state = |live: bool| {
-            let counts = move |a: &&Author| {
-                a.role != Role::Lone && a.state != State::Retired && live == (a.state == State::Live)
-            };
-            authors.iter().filter(counts).map(|a| a.incarnation).collect()
+            let counts = move |author: &&Author| live == (author.state == State::Live);
+            authors.iter().filter(counts).map(|author| author.incarnation).collect()
         };
-        let hub = authors.iter().find(|a| a.role == Role::Hub).map(|a| a.incarnation);
-        Self { live: in_state(true), suspended: in_state(false), hub }
+        let (live, suspended) = (in_state(true), in_state(false));
+        let hub = authors.iter().find(|author| author.role == Role::Hub).map(|author| author.incarnation);
+        Self { authors, live, suspended, hub }
     }
 
-    fn picture(&self, on_hand: i64, rights: &Rights) -> (Picture, i128) {
-        let picture = Picture {
+    /// `resolved` are those whose rights in the item nobody holds any more.
+    fn picture(&self, on_hand: i64, rights: &Rights, reserved: u64, resolved: &Resolved) -> Picture {
+        let suspended = self.suspended.difference(resolved).copied().collect();
+        let gone: u64 = resolved.iter().map(|who| rights.overdraw_of(who)).sum();
+        Picture {
             on_hand: i128::from(on_hand),
             available: rights.available(&self.live),
-            reserved: 0,
-            suspended: rights.available(&self.suspended),
-            overdraw: i128::from(rights.overdraw()),
+            reserved: i128::from(reserved),
+            suspended: rights.available(&suspended),
+            overdraw: i128::from(rights.overdraw()) - i128::from(gone),
+        }
+    }
+
+    fn holders(&self, rights: &Rights, resolved: &Resolved) -> Vec<Holder> {
+        let holder = |author: &Author| Holder {
+            incarnation: author.incarnation,
+            name: author.name.clone(),
+            hub: author.role == Role::Hub,
+            live: author.state == State::Live,
+            rights: rights.of(&author.incarnation),
+            overdraw: rights.overdraw_of(&author.incarnation),
         };
-        (picture, self.hub.map_or(0, |hub| rights.of(&hub)))
+        let holders =
+            self.authors.iter().filter(|author| !resolved.contains(&author.incarnation)).map(holder);
+        holders.filter(|holder| holder.rights != 0 || holder.overdraw != 0).collect()
     }
 }
 
@@ -75,14 +121,37 @@ pub fn list(hub: &Hub, store: Option<&str>, after: (i64, &str), limit: usize) ->
 fn of_store(tx: &mut Tx<'_>, store: i64, rows: &[stock::OnHand]) -> Result<Vec<Item>, Fault> {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
     let code = stores::by_no(tx, store)?.map(|store| store.code).unwrap_or_default();
-    let members = Members::of(&authors::of_store(tx, store)?);
+    let members = Members::of(authors::of_store(tx, store)?);
     let rights = stock::rights(tx, store, &first.sku, &last.sku)?;
-    let none = Rights::default();
+    let promised = reservations::open_between(tx, store, &first.sku, &last.sku)?;
+    let incoming = shipments::incoming(tx, store, &code, &first.sku, &last.sku)?;
+    let counted = counts::between(tx, store, &first.sku, &last.sku)?;
+    let resolved = recovery::resolved(tx, store, &first.sku, &last.sku)?;
+    let (none, nobody) = (Rights::default(), Resolved::new());
     let item = |row: &stock::OnHand| {
-        let (picture, hub_rights) = members.picture(row.units, rights.get(&row.sku).unwrap_or(&none));
-        Item { store_no: store, store: code.clone(), sku: row.sku.clone(), picture, hub_rights }
+        let rights = rights.get(&row.sku).unwrap_or(&none);
+        let resolved = resolved.get(&row.sku).unwrap_or(&nobody);
+        let promised = promised.get(&row.sku).map_or(&[][..], Vec::as_slice);
+        let reserved = promised.iter().map(|(_, units)| *units).sum();
+        Item {
+            store_no: store,
+            store: code.clone(),
+            sku: row.sku.clone(),
+            picture: members.picture(row.units, rights, reserved, resolved),
+            hub_rights: members.hub.map_or(0, |hub| rights.of(&hub)),
+            incoming: incoming.get(&row.sku).copied().unwrap_or(0),
+            holders: members.holders(rights, resolved),
+            recount: counted.get(&row.sku).copied(),
+            exposed: uncovered(i128::from(row.units), promised.iter().copied()),
+        }
     };
     Ok(rows.iter().map(item).collect())
+}
+
+/// The figures of one item, inside a transaction that goes on.
+pub fn picture(tx: &mut Tx<'_>, store: i64, row: &stock::OnHand) -> Result<Picture, Fault> {
+    let found = of_store(tx, store, std::slice::from_ref(row))?.pop();
+    Ok(found.map(|item| item.picture).unwrap_or_default())
 }
 
 /// One item of a store; nothing on hand where nothing was ever booked.

@@ -219,6 +219,11 @@ pub fn set_state(tx: &mut Tx<'_>, no: i64, state: State) -> Result<(), DbError> 
     tx.execute("UPDATE authors SET state = ?2 WHERE author = ?1", values![no, state.text()]).map(|_| ())
 }
 
+/// Names the author that came after one.
+pub fn set_successor(tx: &mut Tx<'_>, no: i64, successor: i64) -> Result<(), DbError> {
+    tx.execute("UPDATE authors SET successor = ?2 WHERE author = ?1", values![no, successor]).map(|_| ())
+}
+
 /// Notes that a node said hello: when, with what program, holding which catalog.
 pub fn set_contact(
     tx: &mut Tx<'_>,

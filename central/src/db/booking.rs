@@ -1,7 +1,7 @@
 //! Everything one transaction writes for a stretch of one author's stream, and how both engines write it in bulk.
 
 use super::{DbError, Tx, postgres, sqlite};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tradepost_sync::clock::UtcMs;
 use tradepost_sync::effects::CustodyEffect;
 use tradepost_sync::event::Head;
@@ -156,6 +156,8 @@ pub struct Booking {
     pub payments: Vec<PaymentRow>,
     /// Goods moved, per item, in base units.
     pub stock: BTreeMap<String, i64>,
+    /// Items whose count is in doubt by what moved.
+    pub tainted: BTreeSet<String>,
     /// Cells of the author's row, per item.
     pub cells: BTreeMap<String, CellDeltas>,
     /// Rights given, per item and receiver.
@@ -168,6 +170,8 @@ pub struct Booking {
     pub outbox: (i64, u64),
     /// The stream's head afterwards.
     pub head: Head,
+    /// Events of the stream behind this seq move goods and no rights (`model.md` §3.5).
+    pub cap: Option<u64>,
 }
 
 impl Booking {
@@ -183,12 +187,14 @@ impl Booking {
             lines: Vec::new(),
             payments: Vec::new(),
             stock: BTreeMap::new(),
+            tainted: BTreeSet::new(),
             cells: BTreeMap::new(),
             given: BTreeMap::new(),
             custody: Vec::new(),
             series: BTreeMap::new(),
             outbox: (0, 0),
             head,
+            cap: None,
         }
     }
 }

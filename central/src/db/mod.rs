@@ -7,13 +7,19 @@
 pub mod authors;
 pub mod booking;
 pub mod catalog;
+pub mod counts;
+pub mod customers;
 pub mod enrolments;
 pub mod events;
+pub mod lent;
 pub mod orders;
 pub mod outbox;
 pub mod postgres;
 pub mod products;
+pub mod recovery;
+pub mod reservations;
 pub mod review;
+pub mod shipments;
 pub mod sqlite;
 pub mod stock;
 pub mod stores;
@@ -120,7 +126,7 @@ impl Db {
     /// the machine's.
     pub fn now(&self) -> Result<i64, DbError> {
         match self {
-            Self::Sqlite(_) => Ok(jiff::Timestamp::now().as_millisecond()),
+            Self::Sqlite(db) => Ok(db.now()),
             Self::Postgres(_) => self.read(|tx| {
                 let sql = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
                 tx.row(sql, &[])?.ok_or_else(|| DbError::Shape("no clock".to_owned()))?.get(0)

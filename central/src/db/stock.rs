@@ -43,6 +43,12 @@ pub fn on_hand(
     rows.iter().map(stock_row).collect()
 }
 
+/// Locks an item's row until the transaction ends, where there is one.
+pub fn lock(tx: &mut Tx<'_>, store: i64, sku: &str) -> Result<(), DbError> {
+    let sql = "SELECT on_hand FROM stock WHERE store = ?1 AND sku = ?2";
+    tx.row_locked(sql, values![store, sku]).map(|_| ())
+}
+
 /// Stock of one item; nothing where no row stands.
 pub fn one(tx: &mut Tx<'_>, store: i64, sku: &str) -> Result<Option<OnHand>, DbError> {
     let sql = "SELECT store, sku, on_hand, row_version FROM stock WHERE store = ?1 AND sku = ?2";
@@ -111,11 +117,17 @@ pub fn merge(tx: &mut Tx<'_>, store: i64, from: &str, to: &str) -> Result<(), Db
 /// An object's custody, locked until the transaction ends.
 pub fn custody(tx: &mut Tx<'_>, store: i64, object: &str) -> Result<Option<Custody>, DbError> {
     let sql = "SELECT epoch, n, owner, terminal FROM custody WHERE store = ?1 AND object = ?2";
-    tx.row_locked(sql, values![store, object])?
-        .map(|row| {
-            Ok(Custody { epoch: row.get(0)?, n: row.get(1)?, owner: row.get(2)?, terminal: row.get(3)? })
-        })
-        .transpose()
+    tx.row_locked(sql, values![store, object])?.as_ref().map(custody_row).transpose()
+}
+
+/// An object's custody, as it stands.
+pub fn custody_seen(tx: &mut Tx<'_>, store: i64, object: &str) -> Result<Option<Custody>, DbError> {
+    let sql = "SELECT epoch, n, owner, terminal FROM custody WHERE store = ?1 AND object = ?2";
+    tx.row(sql, values![store, object])?.as_ref().map(custody_row).transpose()
+}
+
+fn custody_row(row: &Row) -> Result<Custody, DbError> {
+    Ok(Custody { epoch: row.get(0)?, n: row.get(1)?, owner: row.get(2)?, terminal: row.get(3)? })
 }
 
 /// Puts an object's custody in place.

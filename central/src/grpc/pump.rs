@@ -3,10 +3,11 @@
 
 use crate::app::batches::{self, Wanted};
 use crate::app::shelf::ShelfMemory;
-use crate::app::{Fault, catalog, hub_time, ingest, nodes};
+use crate::app::{Fault, barrier, catalog, customers, hub_time, ingest, nodes};
 use crate::config::program;
 use crate::hub::Hub;
-use std::sync::atomic::Ordering;
+use crate::presence::Present;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -19,7 +20,12 @@ use tradepost_proto::sync::v1::Frame;
 use tradepost_sync::clock::Tau;
 use tradepost_sync::frontier::Frontier;
 use tradepost_sync::ids::Incarnation;
-use tradepost_sync::session::{Applied, Hello, Input, Local, Output, Refusal, Role, Session};
+use tradepost_sync::session::{
+    Applied, BarrierWord, Hello, Input, Local, Output, Records, Refusal, Role, Session,
+};
+
+/// How often a member is asked again for what it owes a barrier.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Runs one session to its end.
 pub(super) async fn run(
@@ -37,7 +43,7 @@ pub(super) async fn run(
     let mut pokes = pump.hub.pokes.subscribe();
     pump.give(Input::Start);
     metrics::gauge!("tradepost_sessions").increment(1.0);
-    while !pump.over {
+    while !pump.over && !pump.put_out.load(Ordering::Acquire) {
         let tick = pump.tick_at;
         tokio::select! {
             frame = frames.message() => match frame {
@@ -79,6 +85,11 @@ struct Pump {
     outgoing: mpsc::Sender<Result<Frame, Status>>,
     known: Arc<Mutex<Option<Known>>>,
     node: Option<Incarnation>,
+    present: Option<Present>,
+    /// The node was fenced while it was in session: it is refused when it calls again.
+    put_out: Arc<AtomicBool>,
+    /// When a word that is owed to a barrier was last asked for.
+    asked_at: Option<Instant>,
     shelf: Arc<ShelfMemory>,
     over: bool,
 }
@@ -97,6 +108,8 @@ impl Pump {
             wall: wall(),
             program: program(),
             peer_key: None,
+            members: Vec::new(),
+            roster_of: None,
         };
         let now = Instant::now();
         Ok(Self {
@@ -108,6 +121,9 @@ impl Pump {
             outgoing,
             known: Arc::default(),
             node: None,
+            present: None,
+            put_out: Arc::default(),
+            asked_at: None,
             shelf: Arc::default(),
             over: false,
         })
@@ -134,6 +150,9 @@ impl Pump {
             known.tau.later(since)
         });
         self.give(Input::Tick { tau });
+        if self.asked_at.is_none_or(|at| at.elapsed() >= ASK_AGAIN) {
+            self.ask_of_barrier();
+        }
     }
 
     fn give(&mut self, input: Input) {
@@ -155,6 +174,7 @@ impl Pump {
             Output::Identify(hello) => self.identify(hello),
             Output::Met(hello) => {
                 self.node = Some(hello.incarnation);
+                self.present = Some(self.hub.present.met(hello.incarnation));
                 self.beside(move |hub| nodes::met(hub, &hello, hub_time(&hub.db)?.ms).map(|()| None));
                 // What was published while the caller was being identified woke nobody.
                 self.look_for_news();
@@ -168,6 +188,9 @@ impl Pump {
             Output::Apply(batch) => self.apply(batch),
             Output::ReadCatalog { after, max } => self.read_catalog(after, max),
             Output::CatalogAcked(has) => self.catalog_acked(has),
+            Output::Barrier(word) => self.hear_of_barrier(word),
+            Output::ReadRecords { held } => self.read_records(held),
+            Output::ApplyRecords(records) => self.apply_records(records),
             Output::WaitUntil(at) => {
                 let wait = Duration::from_millis(u64::try_from(at - self.now()).unwrap_or(0));
                 self.tick_at = Instant::now() + wait.min(Duration::from_secs(1));
@@ -176,10 +199,14 @@ impl Pump {
                 tracing::debug!(?closing, node = ?self.node, "a session is over");
                 self.over = true;
             }
-            Output::SelfFence(why) => {
+            Output::SelfFence { why, .. } => {
                 tracing::error!(?why, node = ?self.node, "a node knows another memory of this hub: was it restored?");
             }
-            Output::Acked(_) | Output::ApplyCatalog(_) | Output::HubTime(_) => {}
+            Output::Acked(_)
+            | Output::ApplyCatalog(_)
+            | Output::HubTime(_)
+            | Output::Give(_)
+            | Output::Acquired { .. } => {}
         }
     }
 
@@ -221,10 +248,46 @@ impl Pump {
     }
 
     fn look_for_news(&mut self) {
+        self.ask_of_barrier();
         let Some(store) = self.store_of().filter(|_| self.session.met()) else { return };
+        let (node, put_out) = (self.node, Arc::clone(&self.put_out));
         self.beside(move |hub| {
+            if let Some(node) = node
+                && !nodes::is_member(hub, &node)?
+            {
+                put_out.store(true, Ordering::Release);
+                return Ok(None);
+            }
             let heads = batches::heads(hub, store)?;
             Ok(Some(Input::Local { heads, catalog: catalog::head(hub)?.at }))
+        });
+    }
+
+    /// What this member owes a barrier is asked for: at news, and again while it is owed.
+    fn ask_of_barrier(&mut self) {
+        let Some((store, who)) = self.store_of().zip(self.node).filter(|_| self.session.met()) else {
+            return;
+        };
+        self.asked_at = Some(Instant::now());
+        self.beside(move |hub| Ok(barrier::word_for(hub, store, &who)?.map(Input::Barrier)));
+    }
+
+    fn hear_of_barrier(&mut self, word: BarrierWord) {
+        let Some((store, who)) = self.store_of().zip(self.node) else { return };
+        self.beside(move |hub| barrier::hear(hub, store, &who, &word, hub_time(&hub.db)?.ms).map(|()| None));
+    }
+
+    fn read_records(&mut self, held: Option<u64>) {
+        let Some(node) = self.node else { return };
+        self.beside_or(Input::RecordsRead(None), move |hub| {
+            Ok(Some(Input::RecordsRead(customers::offer(hub, &node, held)?)))
+        });
+    }
+
+    fn apply_records(&mut self, records: Records) {
+        let Some(node) = self.node else { return };
+        self.beside_or(Input::RecordsApplied(None), move |hub| {
+            Ok(Some(Input::RecordsApplied(Some(customers::take(hub, &node, &records)?))))
         });
     }
 

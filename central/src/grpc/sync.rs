@@ -2,6 +2,7 @@
 
 use super::pump;
 use crate::app::enrol::{self, Application, LONE_ROWS_MAX, LoneItem};
+use crate::app::rejoin::{self, Returning};
 use crate::app::{Code, Fault, hub_time};
 use crate::hub::Hub;
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use tonic::{Request, Response, Status, Streaming};
 use tradepost_commerce::document::Sku;
 use tradepost_proto::convert::{fixed, head_in, incarnation, tau_out};
 use tradepost_proto::sync::v1::sync_service_server::SyncService;
-use tradepost_proto::sync::v1::{EnrollRequest, EnrollResponse, Frame};
+use tradepost_proto::sync::v1::{EnrollRequest, EnrollResponse, Frame, RejoinRequest, RejoinResponse};
 
 /// Frames that may wait to be sent. The session has at most a few batches on their way, so it never fills.
 const OUTGOING_MAX: usize = 256;
@@ -58,6 +59,29 @@ impl SyncService for Service {
         let answer = answer.await.map_err(|_| Status::internal("the hub failed"))?;
         answer.map(Response::new).map_err(|fault| status(&fault))
     }
+
+    async fn rejoin(&self, request: Request<RejoinRequest>) -> Result<Response<RejoinResponse>, Status> {
+        let who = returning(&request.into_inner())?;
+        let hub = Arc::clone(&self.hub);
+        let answer = tokio::task::spawn_blocking(move || {
+            let now = hub_time(&hub.db)?;
+            rejoin::rejoin(&hub, &who, now.ms)?;
+            Ok::<_, Fault>(RejoinResponse { hub_time: Some(tau_out(now)) })
+        });
+        let answer = answer.await.map_err(|_| Status::internal("the hub failed"))?;
+        answer.map(Response::new).map_err(|fault| status(&fault))
+    }
+}
+
+fn returning(request: &RejoinRequest) -> Result<Returning, Status> {
+    let bad = |error: tradepost_proto::convert::BadFrame| Status::invalid_argument(error.to_string());
+    Ok(Returning {
+        incarnation: incarnation(&request.incarnation).map_err(bad)?,
+        forgotten: incarnation(&request.forgotten).map_err(bad)?,
+        device_key: fixed(&request.device_key, "device_key").map_err(bad)?,
+        proof: fixed(&request.proof, "proof").map_err(bad)?,
+        program: request.program.chars().take(100).collect(),
+    })
 }
 
 fn application(request: EnrollRequest) -> Result<Application, Status> {

@@ -7,6 +7,8 @@
 
 pub mod auth;
 mod catalog;
+mod customers;
+mod deliveries;
 mod exports;
 pub mod health;
 mod json;
@@ -16,9 +18,12 @@ mod prices;
 pub mod problem;
 mod products;
 mod promotions;
+mod recovery;
+mod reservations;
 mod review;
 mod stock;
 mod stores;
+mod transfers;
 
 use crate::app::{Code, Fault, hub_time};
 use crate::hub::Hub;
@@ -110,6 +115,18 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(stock::list))
         .routes(routes!(stock::read))
         .routes(routes!(stock::grant))
+        .routes(routes!(recovery::fence))
+        .routes(routes!(recovery::open))
+        .routes(routes!(recovery::give_up))
+        .routes(routes!(recovery::read))
+        .routes(routes!(reservations::open, reservations::list))
+        .routes(routes!(reservations::read, reservations::cancel))
+        .routes(routes!(reservations::hand_over))
+        .routes(routes!(deliveries::announce, deliveries::list))
+        .routes(routes!(deliveries::read))
+        .routes(routes!(transfers::list))
+        .routes(routes!(transfers::read))
+        .routes(routes!(customers::read, customers::erase))
         .routes(routes!(review::list))
         .routes(routes!(review::resolve))
         .routes(routes!(review::quarantine))

@@ -37,6 +37,9 @@ pub struct Problem {
     pub code: String,
     /// The fields to blame, if any.
     pub errors: Vec<FieldProblem>,
+    /// When it may be asked again, RFC 3339, where it was too early.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
     /// Whether asking again may do.
     pub retryable: bool,
     /// Names this answer in the log.
@@ -47,6 +50,10 @@ impl Problem {
     /// The problem of a fault.
     pub fn of(fault: &Fault) -> Self {
         let code = fault.code();
+        if let Fault::TooEarly { detail, until, .. } = fault {
+            let until = Some(super::orders::rfc3339(*until));
+            return Self { until, ..Self::new(code, detail.clone(), &[]) };
+        }
         let (detail, fields) = match fault {
             Fault::Refused { detail, fields, .. } if code != Code::Internal => {
                 (detail.clone(), fields.clone())
@@ -74,6 +81,7 @@ impl Problem {
             instance: String::new(),
             code: code.name().to_owned(),
             errors: fields.iter().map(field).collect(),
+            until: None,
             retryable: code.retryable(),
             trace_id: String::new(),
         }

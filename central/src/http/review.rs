@@ -19,7 +19,8 @@ pub(super) struct FindingView {
     /// Its number.
     id: i64,
     /// `total_differs`, `unmatched_sku`, `duplicate_sale_id`, `receipt_gap`, `series_clash`, `refund_overrun`, `fork`,
-    /// `quarantined`, `opening_differs` or `custody_clash`.
+    /// `quarantined`, `opening_differs`, `custody_clash`, `promise_exposed`, `handed_over_late`, `delivery_differs`,
+    /// `transfer_differs`, `transfer_unknown`, `transfer_nowhere` or `transfer_id_reused`.
     kind: String,
     /// The store's code.
     store: String,

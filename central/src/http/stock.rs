@@ -32,15 +32,65 @@ pub(super) struct StockView {
     shrink: i64,
     /// Surplus not yet minted.
     surplus: i64,
+    /// Promised to orders and not yet handed over.
+    reserved: i64,
     /// Promises that can't be met.
     exposure: i64,
+    /// Reservations that go without, in the order in which they were opened.
+    exposed: Vec<ExposedView>,
+    /// Goods moved while it was counted last, so that the count is in doubt; none where it was never counted.
+    recount: Option<bool>,
+    /// On their way here, from suppliers and other stores.
+    incoming: u64,
+    /// Who holds rights or owes overdraw.
+    holders: Vec<HolderView>,
     #[serde(skip)]
     #[schema(ignore)]
     place: String,
 }
 
+/// A promise that the shelf can't meet.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ExposedView {
+    /// The reservation.
+    reservation: String,
+    /// Base units that it lacks.
+    units: u64,
+}
+
+/// What one incarnation holds of an item, in base units.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct HolderView {
+    /// Who.
+    incarnation: String,
+    /// The name people know it by.
+    name: String,
+    /// It is the hub, which holds them for the web.
+    hub: bool,
+    /// Neither fenced nor retired.
+    live: bool,
+    /// Its rights.
+    rights: i64,
+    /// Its open overdraw.
+    overdraw: u64,
+}
+
+fn figure(n: i128) -> i64 {
+    i64::try_from(n).unwrap_or(if n < 0 { i64::MIN } else { i64::MAX })
+}
+
+fn holder(holder: stock::Holder) -> HolderView {
+    HolderView {
+        incarnation: holder.incarnation.to_string(),
+        name: holder.name,
+        hub: holder.hub,
+        live: holder.live,
+        rights: figure(holder.rights),
+        overdraw: holder.overdraw,
+    }
+}
+
 fn view(item: stock::Item) -> StockView {
-    let figure = |n: i128| i64::try_from(n).unwrap_or(if n < 0 { i64::MIN } else { i64::MAX });
     let picture = item.picture;
     StockView {
         place: format!("{}:{}", item.store_no, item.sku),
@@ -53,7 +103,16 @@ fn view(item: stock::Item) -> StockView {
         hub_rights: figure(item.hub_rights),
         shrink: figure(picture.shrink()),
         surplus: figure(picture.surplus()),
+        reserved: figure(picture.reserved),
         exposure: figure(picture.exposure()),
+        exposed: item
+            .exposed
+            .into_iter()
+            .map(|(id, units)| ExposedView { reservation: id.to_string(), units })
+            .collect(),
+        recount: item.recount,
+        incoming: item.incoming,
+        holders: item.holders.into_iter().map(holder).collect(),
     }
 }
 

@@ -165,6 +165,10 @@ fn fresh_id(node: &mut Node, now: Now) -> Id {
 /// # Errors
 /// Every "no" of a scan, `CART_CLOSED`; then nothing was stored. Or a fault.
 pub fn add(node: &mut Node, now: Now, id: &Id, line: &SaleLine) -> Answer<Cart> {
+    if line.reservation.is_some() {
+        let detail = "a reservation is handed over by a sale in one call";
+        return Err(no_at(Code::UnknownField, "/reservation", detail));
+    }
     change(node, now, id, |node, cart| {
         add_line(node, now, &mut cart.basket, line).map_err(on_the_only_line)?;
         cart.lines_made += 1;

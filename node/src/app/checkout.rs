@@ -6,6 +6,7 @@ use super::clock::Now;
 use super::node::Node;
 use super::problem::{Answer, Code, no};
 use super::request::Till;
+use super::reservation::HandedOver;
 use super::sell::{Sold, book, pay};
 use std::sync::Arc;
 use tradepost_commerce::document::Tender;
@@ -41,8 +42,15 @@ pub fn check_out(node: &mut Node, now: Now, id: &Id, request: CheckoutRequest) -
         Some(till) => till,
         None => Till::parse(&cart.till)?,
     };
-    let sold =
-        Sold { id: None, request: None, cart: Some(cart.id), till: &till, customer: cart.customer, document };
+    let sold = Sold {
+        id: None,
+        request: None,
+        cart: Some(cart.id),
+        till: &till,
+        customer: cart.customer,
+        document,
+        handed_over: HandedOver::default(),
+    };
     let booked = book(node, now, sold)?;
     if let tradepost_sync::body::Body::SaleCommitted(sale) = &booked.body {
         cart.sale = Some(sale.sale_id);

@@ -3,11 +3,16 @@
 use super::clock::Now;
 use super::node::Node;
 use super::problem::{Answer, Code, Stop, no};
+use crate::db::meta;
 use crate::db::{Fault, customers};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use tradepost_sync::body::{Body, CustomerChanged, CustomerCreated};
 use tradepost_sync::ids::Id;
+use tradepost_sync::session::{CustomerRecord, RECORDS_MAX, Records};
+
+/// How many changes were made here, by this name.
+const CHANGES: &str = "customer_changes";
 
 /// The person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,14 +50,19 @@ pub fn read(conn: &Connection, id: &Id) -> Answer<Customer> {
 /// Writes a customer's record. The log learns the id alone.
 ///
 /// # Errors
-/// A fault.
+/// `CUSTOMER_ERASED`: that is final; or a fault.
 pub fn put(node: &mut Node, now: Now, id: &Id, person: &Person, price_list: &str) -> Answer<Customer> {
     let before = customers::find(node.conn(), id)?;
+    if before.as_ref().is_some_and(|before| before.erased) {
+        return Err(no(Code::CustomerErased, format!("customer {id} was erased")));
+    }
     let record = serde_json::to_string(person).map_err(|e| Stop::Fault(Fault::Fatal(e.to_string())))?;
     let row = customers::Customer {
         list: price_list.to_owned(),
         version: before.as_ref().map_or(1, |b| b.version + 1),
         record: Some(record),
+        erased: false,
+        change: Some(next_change(node)?),
     };
     if before.as_ref().is_some_and(|b| b.list == row.list && b.record == row.record) {
         return read(node.conn(), id);
@@ -73,10 +83,69 @@ pub fn put(node: &mut Node, now: Now, id: &Id, person: &Person, price_list: &str
 pub fn erase(node: &mut Node, now: Now, id: &Id) -> Answer<()> {
     let row =
         customers::find(node.conn(), id)?.ok_or_else(|| no(Code::NotFound, format!("no customer {id}")))?;
-    if row.record.is_none() {
+    if row.erased {
         return Ok(());
     }
     node.write(now, None, None, CustomerChanged { customer: *id }.into())?;
-    let erased = customers::Customer { list: String::new(), version: row.version + 1, record: None };
+    let change = Some(next_change(node)?);
+    let version = row.version + 1;
+    let erased = customers::Customer { list: String::new(), version, record: None, erased: true, change };
     Ok(customers::put(node.conn(), id, &erased)?)
+}
+
+fn next_change(node: &Node) -> Result<u64, Fault> {
+    let next = meta::get::<u64>(node.conn(), CHANGES)?.unwrap_or(0) + 1;
+    meta::set(node.conn(), CHANGES, &next)?;
+    Ok(next)
+}
+
+/// Notes that the hub holds the changes up to `held`.
+///
+/// # Errors
+/// A fault.
+pub fn said(node: &mut Node, held: u64) -> Answer<()> {
+    if customers::said(node.conn(), held)? {
+        node.touch();
+    }
+    Ok(())
+}
+
+/// What the hub doesn't hold yet; none where it holds all.
+///
+/// # Errors
+/// A fault.
+pub fn offer(conn: &Connection) -> Answer<Option<Records>> {
+    let unsaid = customers::unsaid(conn, RECORDS_MAX)?;
+    let Some(through) = unsaid.last().and_then(|(_, row)| row.change) else { return Ok(None) };
+    let records = unsaid.into_iter().map(|(id, row)| record_of(id, row)).collect();
+    Ok(Some(Records { through, records }))
+}
+
+fn record_of(id: Id, row: customers::Customer) -> CustomerRecord {
+    CustomerRecord { id, version: row.version, person: row.record, price_list: row.list }
+}
+
+/// Stores what the hub brings, where it replaces what is held; the number to be answered. No event is written: whoever
+/// changed the record has written it.
+///
+/// # Errors
+/// A fault.
+pub fn take(node: &mut Node, records: &Records) -> Answer<u64> {
+    for record in &records.records {
+        let held = customers::find(node.conn(), &record.id)?;
+        let known = held.filter(|held| held.erased || held.record.is_some());
+        if known.is_some_and(|held| !record.replaces(&record_of(record.id, held))) {
+            continue;
+        }
+        let row = customers::Customer {
+            list: record.price_list.clone(),
+            version: record.version,
+            record: record.person.clone(),
+            erased: record.person.is_none(),
+            change: None,
+        };
+        customers::put(node.conn(), &record.id, &row)?;
+        node.touch();
+    }
+    Ok(records.through)
 }

@@ -51,8 +51,12 @@ pub struct Application {
 /// # Errors
 /// `ALREADY_ENROLLED`; or a fault.
 pub fn prepare(node: &mut Node, now: Now) -> Answer<Incarnation> {
-    if node.me.enrolled {
+    if node.me.enrolled && node.me.registered {
         return Err(no(Code::AlreadyEnrolled, "this node belongs to a store already"));
+    }
+    if node.me.enrolled {
+        // A memory that the hub would not take back by itself: the code is for the incarnation that writes now.
+        return Ok(node.head.incarnation);
     }
     let mut overdrawn = Vec::new();
     node.flush()?;
@@ -76,6 +80,9 @@ pub fn prepare(node: &mut Node, now: Now) -> Answer<Incarnation> {
 /// # Errors
 /// A fault.
 pub fn application(node: &mut Node, successor: Incarnation) -> Answer<Application> {
+    if node.me.enrolled {
+        return Ok(Application { successor, lone: None, products: Vec::new(), stock: Vec::new() });
+    }
     node.flush()?;
     let mut rows = Vec::new();
     stock::each(node.conn(), |_, sku, row| rows.push((sku, row.on_hand, row.rights(), row.overdraw())))?;
@@ -101,6 +108,14 @@ pub fn application(node: &mut Node, successor: Incarnation) -> Answer<Applicatio
 /// # Errors
 /// A fault.
 pub fn accept(node: &mut Node, now: Now, hub: &Hub, tau: Option<Tau>) -> Answer<()> {
+    if let Some(tau) = tau.filter(|_| node.me.enrolled) {
+        node.clock.hear(tau, now.boot);
+    }
+    if node.me.enrolled {
+        meta::set(node.conn(), "hub", hub)?;
+        node.touch();
+        return Ok(());
+    }
     let successor: Incarnation = meta::get(node.conn(), "successor")?
         .ok_or_else(|| Fault::Fatal("accepted without having asked".to_owned()))?;
     let last_seq = node.head.seq + 1;

@@ -230,6 +230,9 @@ fn stock(node: &mut Node, now: Now, stock: Vec<(Sku, u64)>) -> Answer<usize> {
             id: derived_id(hlc.ms(), &node.head.incarnation, seq),
             reference: "catalog import".to_owned(),
             lines: lines.iter().map(|(sku, units)| (sku.clone(), *units, None)).collect(),
+            not_delivered: false,
+            same_as: None,
+            approver: None,
         };
         receive::receive(node, now, &request)?;
     }

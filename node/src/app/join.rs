@@ -1,18 +1,22 @@
 //! Taking in what others wrote: one transaction a batch, and the stream's end moves in it (`model.md` §6).
 
 use super::clock::Now;
+use super::frozen;
 use super::node::Node;
 use super::problem::{Answer, Stop};
+use super::refund::note_basis;
 use super::shelf::HeldShelf;
+use crate::db::documents::{self, DocumentKind, Entry};
 use crate::db::incarnations::{self, Known, Part};
 use crate::db::stock;
 use crate::db::{Fault, catalog, events};
+use rusqlite::Connection;
 use std::collections::BTreeSet;
 use tradepost_commerce::document::Sku;
 use tradepost_sync::body::{Body, RosterChanged};
 use tradepost_sync::effects::{self, Cell, Effects};
 use tradepost_sync::event::{Event, Head};
-use tradepost_sync::ids::Hash;
+use tradepost_sync::ids::{Hash, Id};
 use tradepost_sync::rights::Row;
 use tradepost_sync::session::{Applied, Batch, Encoding};
 use tradepost_sync::signing::verify_head;
@@ -35,7 +39,12 @@ pub fn join(node: &mut Node, now: Now, batch: &Batch) -> Answer<Applied> {
         // Somebody holds more of this node than it does itself.
         return Ok(Applied::Fork);
     }
-    let Some(known) = known.filter(|k| k.device_key.is_some()) else { return Ok(Applied::Bad) };
+    // A barrier holds this log where it is; whoever offers it may come again.
+    if !frozen::takes(node.conn(), &batch.incarnation, batch.to())? {
+        return Ok(Applied::Unknown);
+    }
+    // The roster that names its author may be on its way.
+    let Some(known) = known.filter(|k| k.device_key.is_some()) else { return Ok(Applied::Unknown) };
     let key = known.device_key.unwrap_or_default();
     if verify_head(&key, &batch.end(), &batch.signature).is_err() {
         return Ok(Applied::Bad);
@@ -48,6 +57,9 @@ pub fn join(node: &mut Node, now: Now, batch: &Batch) -> Answer<Applied> {
         }
         Read::Bad => return Ok(Applied::Bad),
     };
+    if parts_ways(&known, &events) {
+        return Ok(Applied::Fork);
+    }
     match chained(&events, prev, batch) {
         Chain::Whole => take_in(node, now, &known, batch, &events),
         Chain::Fork => Ok(Applied::Fork),
@@ -60,6 +72,11 @@ fn repeated(node: &Node, known: Option<&Known>, batch: &Batch) -> Answer<Applied
     let held = events::bytes(node.conn(), events::place(known.no, batch.to()))?;
     let same = held.is_some_and(|bytes| tradepost_sync::event::hash_of(&bytes) == batch.end_hash);
     Ok(if same { Applied::Done(known.mark()) } else { Applied::Fork })
+}
+
+/// Whether a stretch that overlaps what is held has another event at the end of that.
+fn parts_ways(known: &Known, events: &[Event]) -> bool {
+    events.iter().any(|event| event.envelope.seq == known.head.seq && event.hash != known.head.hash)
 }
 
 fn prev_hash(node: &Node, known: &Known, from: u64) -> Result<Hash, Fault> {
@@ -127,8 +144,8 @@ fn take_in(node: &mut Node, now: Now, known: &Known, batch: &Batch, events: &[Ev
     let mut gained = BTreeSet::new();
     let mut opened = false;
     for event in events.iter().filter(|e| e.envelope.seq > known.head.seq) {
-        events::insert(node.conn(), known.no, event)?;
-        opened |= apply(node, known, event, &mut gained)?;
+        let place = events::insert(node.conn(), known.no, event)?;
+        opened |= apply(node, known, place, event, &mut gained)?;
     }
     if opened {
         lone_stock_is_booked(node)?;
@@ -142,6 +159,7 @@ fn take_in(node: &mut Node, now: Now, known: &Known, batch: &Batch, events: &[Ev
     };
     incarnations::set_head(node.conn(), known.no, &head)?;
     events::sign(node.conn(), events::place(known.no, head.seq), &batch.signature)?;
+    node.other_has_grown(batch.end());
     node.head.hlc = node.head.hlc.observe(head.hlc, now.wall);
     node.touch();
     node.settle(now, gained)?;
@@ -150,23 +168,50 @@ fn take_in(node: &mut Node, now: Now, known: &Known, batch: &Batch, events: &[Ev
 
 /// An event whose effects can't be read stays a fact without effects, and is said aloud; a till goes on. Answers
 /// whether it opened stock.
-fn apply(node: &mut Node, known: &Known, event: &Event, gained: &mut BTreeSet<Sku>) -> Answer<bool> {
+fn apply(
+    node: &mut Node,
+    known: &Known,
+    place: i64,
+    event: &Event,
+    gained: &mut BTreeSet<Sku>,
+) -> Answer<bool> {
+    let (author, seq) = (known.id(), event.envelope.seq);
     let body = match event.body() {
         Ok(body) => body,
         Err(error) => {
-            tracing::error!(%error, seq = event.envelope.seq, "an event of another was kept without its effects");
+            tracing::error!(%error, %author, seq, "the body of another's event can't be read");
+            // What the envelope itself says still counts, as at the hub.
+            let told = event.envelope.cells.as_ref().filter(|told| effects::plausible(told).is_ok());
+            if let Some(told) = told.filter(|_| known.moves_stock()) {
+                let told = counted(node, known, seq, told.clone())?;
+                apply_effects(node, known, event, &told, gained)?;
+            }
             return Ok(false);
         }
     };
-    match effects::of(&event.envelope, &body) {
-        Ok(effects) => apply_effects(node, known, &effects, gained)?,
-        Err(error) => {
-            tracing::error!(%error, seq = event.envelope.seq, "effects of another's event were not applied")
+    if known.moves_stock() {
+        match effects::of(&event.envelope, &body) {
+            Ok(effects) => {
+                let effects = counted(node, known, seq, effects)?;
+                apply_effects(node, known, event, &effects, gained)?;
+                super::custody::note(node, &body, &effects)?;
+                super::count::note(node, place, &body)?;
+            }
+            Err(error) => {
+                tracing::error!(%error, %author, seq, "effects of another's event were not applied");
+            }
         }
+    }
+    index(node.conn(), place, &body)?;
+    if known.part == Part::Hub {
+        frozen::hear(node, &body)?;
     }
     match &body {
         Body::RosterChanged(roster) if known.part == Part::Hub => apply_roster(node, roster)?,
-        Body::StockOpened(_) if known.part == Part::Hub => return Ok(true),
+        Body::StockOpened(opened) if known.part == Part::Hub => {
+            let own = |known: Known| matches!(known.part, Part::Present | Part::Lost);
+            return Ok(incarnations::find(node.conn(), &opened.successor)?.is_some_and(own));
+        }
         Body::SkuAliased(alias) if known.part == Part::Hub => {
             same_item(node, &alias.from, &alias.to)?;
         }
@@ -175,14 +220,53 @@ fn apply(node: &mut Node, known: &Known, event: &Event, gained: &mut BTreeSet<Sk
     Ok(false)
 }
 
+/// What counts of an event's effects: behind its author's cap it moves goods, never rights (`model.md` §3.5).
+fn counted(node: &Node, known: &Known, seq: u64, mut effects: Effects) -> Result<Effects, Fault> {
+    if frozen::behind_cap(node.conn(), known, seq)? {
+        effects.cells.clear();
+    }
+    Ok(effects)
+}
+
+/// Documents of others can be asked for here too, and count in the store's totals.
+fn index(conn: &Connection, place: i64, body: &Body) -> Answer<()> {
+    let entry = |id, kind| Entry { id, kind, request: None, receipt: None, day: None };
+    let entry = match body {
+        Body::SaleCommitted(sale) => Entry {
+            receipt: Some(&sale.receipt),
+            day: Some(sale.business_day),
+            ..entry(&sale.sale_id, DocumentKind::Sale)
+        },
+        Body::RefundCommitted(refund) => {
+            if let Some(sale) = &refund.document.inputs.original {
+                match note_basis(conn, &Id(sale.sale_id), &refund.document) {
+                    Err(Stop::No(problem)) => tracing::error!(?problem, "a refund of another is not counted"),
+                    done => done?,
+                }
+            }
+            Entry {
+                receipt: Some(&refund.receipt),
+                day: Some(refund.business_day),
+                ..entry(&refund.refund_id, DocumentKind::Refund)
+            }
+        }
+        Body::DeliveryReceived(delivery) => entry(&delivery.delivery, DocumentKind::Delivery),
+        Body::StockAdjusted(adjusted) => entry(&adjusted.adjustment, DocumentKind::Adjustment),
+        _ => return Ok(()),
+    };
+    Ok(documents::insert_of_other(conn, place, &entry)?)
+}
+
 fn apply_effects(
     node: &mut Node,
     known: &Known,
+    event: &Event,
     effects: &Effects,
     gained: &mut BTreeSet<Sku>,
 ) -> Result<(), Stop> {
     for effect in &effects.cells {
-        let sku = catalog::intern(node.conn(), &effect.sku)?;
+        let name = booked_as(node, &effect.sku)?;
+        let sku = catalog::intern(node.conn(), &name)?;
         let mut cells = Row::default();
         match effect.cell {
             Cell::Minted => cells.minted = effect.units,
@@ -193,7 +277,7 @@ fn apply_effects(
                 let mut row = node.stock(sku)?;
                 row.received = row.received.saturating_add(effect.units);
                 node.set_stock(sku, row);
-                gained.insert(effect.sku.clone());
+                gained.insert(name);
                 stock::add_gift(node.conn(), known.no, node.me.no, sku, effect.units)?;
                 continue;
             }
@@ -206,15 +290,27 @@ fn apply_effects(
         stock::add_cells(node.conn(), known.no, sku, &cells)?;
     }
     for effect in &effects.ledger {
-        node.move_goods(&effect.sku, effect.units)?;
+        let name = booked_as(node, &effect.sku)?;
+        node.move_goods(&event.envelope, &name, effect)?;
     }
     Ok(())
+}
+
+/// The item that a name stands for, as at the hub.
+fn booked_as(node: &Node, sku: &Sku) -> Result<Sku, Fault> {
+    Ok(catalog::alias(node.conn(), sku)?.unwrap_or_else(|| sku.clone()))
 }
 
 /// The whole roster, each time: who is a member, and whether this node is.
 fn apply_roster(node: &mut Node, roster: &RosterChanged) -> Answer<()> {
     for member in &roster.members {
         let no = incarnations::intern(node.conn(), &member.incarnation, Part::Other)?;
+        // Whoever is named for the first time and has ended already sold alone before its enrolment.
+        let known = incarnations::by_no(node.conn(), no)?.filter(|known| known.part == Part::Other);
+        if member.retired && known.is_some_and(|known| known.device_key.is_none()) {
+            incarnations::set_part(node.conn(), no, Part::OtherLone)?;
+        }
+        incarnations::set_name(node.conn(), no, &member.name)?;
         let key = Some(&member.device_key);
         incarnations::set_standing(node.conn(), no, key, true, member.fenced, member.retired)?;
         if member.incarnation == node.head.incarnation {
@@ -230,6 +326,7 @@ fn same_item(node: &mut Node, from: &Sku, to: &Sku) -> Answer<()> {
     node.flush()?;
     stock::merge(node.conn(), catalog::intern(node.conn(), from)?, catalog::intern(node.conn(), to)?)?;
     node.forget_stock();
+    node.reload_counts()?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! so what is kept is right until a group is given up. It runs without its thread too: `begin`, requests, `commit`.
 
 use super::clock::{Clock, Now};
+use super::count;
 use super::problem::{Answer, Code, no};
 use crate::db::catalog::Item;
 use crate::db::directory::Directory;
@@ -22,8 +23,9 @@ use tradepost_commerce::promotion::Promotion;
 use tradepost_commerce::settings::Settings;
 use tradepost_commerce::time::UtcMs;
 use tradepost_sync::body::{Body, ReceiptNumber, RightsSettled};
-use tradepost_sync::effects::{self, Cell, Effects};
-use tradepost_sync::event::{Event, Head, Stamp};
+use tradepost_sync::count::{Count, Movement};
+use tradepost_sync::effects::{self, Cell, Effects, LedgerEffect};
+use tradepost_sync::event::{Envelope, Event, Head, Stamp};
 use tradepost_sync::frontier::HeadMark;
 use tradepost_sync::ids::Incarnation;
 use tradepost_sync::rights::{self, Standing};
@@ -33,6 +35,9 @@ use tradepost_sync::signing::Device;
 const ITEMS_MAX: usize = 16_384;
 /// Stock rows kept in memory.
 const STOCK_MAX: usize = 131_072;
+
+/// As many pages as SQLite can have.
+const PAGES_MAX: u32 = 4_294_967_294;
 
 /// Where random bytes come from.
 pub type Luck = Box<dyn FnMut() -> [u8; 32] + Send>;
@@ -101,6 +106,8 @@ pub struct Node {
     series: HashMap<String, u64>,
     /// Ends of all streams but the own one, as they are durable or about to be.
     others: Arc<Others>,
+    /// The counts that items stand on.
+    counts: count::Standing,
 }
 
 /// Ends of streams that somebody else writes.
@@ -122,6 +129,7 @@ impl Node {
         let rulebook = Arc::new(Rulebook::load(db.conn())?);
         let (me, head) = load_me(db.conn())?;
         let others = Arc::new(load_others(db.conn())?);
+        let counts = count::load(db.conn())?;
         Ok(Self {
             directory,
             db,
@@ -139,6 +147,7 @@ impl Node {
             changed: BTreeSet::new(),
             series: HashMap::new(),
             others,
+            counts,
         })
     }
 
@@ -199,6 +208,7 @@ impl Node {
         self.rulebook = Arc::new(Rulebook::load(self.db.conn())?);
         (self.me, self.head) = load_me(self.db.conn())?;
         self.others = Arc::new(load_others(self.db.conn())?);
+        self.counts = count::load(self.db.conn())?;
         Ok(())
     }
 
@@ -277,6 +287,28 @@ impl Node {
     /// The clocks, to tell them something.
     pub fn clock_mut(&mut self) -> &mut Clock {
         &mut self.clock
+    }
+
+    /// Bounds the file's size, in pages: what needs more finds the disk full. None takes the bound away.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn bound_file(&self, pages: Option<u32>) -> Result<(), Fault> {
+        self.db.bound(pages.unwrap_or(PAGES_MAX))
+    }
+
+    /// Notes how far the hub holds a stream that was written here; of others' streams nobody asks.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn note_acked(&mut self, head: &HeadMark) -> Result<(), Fault> {
+        let known = incarnations::find(self.conn(), &head.incarnation)?;
+        let own = |part| matches!(part, Part::Present | Part::Lone | Part::Lost);
+        if let Some(known) = known.filter(|known| own(known.part)) {
+            incarnations::set_acked(self.conn(), known.no, head.seq)?;
+            self.touch();
+        }
+        Ok(())
     }
 
     /// Writes the WAL back when it has grown.
@@ -405,13 +437,15 @@ impl Node {
             effects::of(&event.envelope, &body).map_err(|e| no(Code::BadQuantity, e.to_string()))?;
         self.touched = true;
         let place = events::insert(self.conn(), self.me.no, &event)?;
-        self.apply_own(&effects)?;
+        self.apply_own(&event.envelope, &effects)?;
+        super::custody::note(self, &body, &effects)?;
+        count::note(self, place, &body)?;
         self.head = head;
         Ok(Written { place, event, body })
     }
 
     /// The present incarnation's own effects go to its own row.
-    fn apply_own(&mut self, effects: &Effects) -> Result<(), Fault> {
+    fn apply_own(&mut self, envelope: &Envelope, effects: &Effects) -> Result<(), Fault> {
         for effect in &effects.cells {
             let sku = self.sku_no(&effect.sku)?;
             let mut row = self.stock(sku)?;
@@ -423,20 +457,49 @@ impl Node {
             self.set_stock(sku, row);
         }
         for effect in &effects.ledger {
-            self.move_goods(&effect.sku, effect.units)?;
+            self.move_goods(envelope, &effect.sku, effect)?;
         }
         Ok(())
     }
 
-    /// Moves goods on the shelf.
+    /// Moves goods on the shelf, unless the count that the item stands on had them already; `sku` is what the effect's
+    /// item stands for here.
     ///
     /// # Errors
     /// [`Fault`].
-    pub(crate) fn move_goods(&mut self, sku: &Sku, units: i64) -> Result<(), Fault> {
+    pub(crate) fn move_goods(
+        &mut self,
+        envelope: &Envelope,
+        sku: &Sku,
+        effect: &LedgerEffect,
+    ) -> Result<(), Fault> {
         let sku = self.sku_no(sku)?;
+        if let Some(count) = self.counts.get(&sku) {
+            let judged = count.judge(&Movement::of(envelope, effect));
+            if judged.taints {
+                crate::db::counts::taint(self.db.conn(), sku)?;
+            }
+            if judged.included || count.held_said_again(envelope) {
+                return Ok(());
+            }
+        }
         let mut row = self.stock(sku)?;
-        row.on_hand = row.on_hand.checked_add(units).ok_or_else(overflow)?;
+        row.on_hand = row.on_hand.checked_add(effect.units).ok_or_else(overflow)?;
         self.set_stock(sku, row);
+        Ok(())
+    }
+
+    /// An item stands on another count from now on.
+    pub(crate) fn stands_on(&mut self, sku: i64, count: Count) {
+        self.counts.insert(sku, Arc::new(count));
+    }
+
+    /// Reads anew on which counts items stand.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(crate) fn reload_counts(&mut self) -> Result<(), Fault> {
+        self.counts = count::load(self.db.conn())?;
         Ok(())
     }
 

@@ -99,6 +99,12 @@ codes! {
     SerialsMissing = "SERIALS_MISSING", 422, false, "Serial numbers are missing", "Scan the serial number of every piece.";
     AgeCheckRequired = "AGE_CHECK_REQUIRED", 422, false, "The customer's age must be checked", "Check it and say how, in age_check of the line.";
     StrictStockShort = "STRICT_STOCK_SHORT", 409, true, "Not enough may be promised", "The item is sold only within the rights held here; receive goods or ask the hub for rights.";
+    RightsShort = "RIGHTS_SHORT", 409, true, "Too few rights here", "The detail says how many are free; take fewer, or let somebody allow it where that is possible.";
+    ReservationEnded = "RESERVATION_ENDED", 409, false, "The reservation has ended", "It was handed out, cancelled or ran out; the detail says which.";
+    ReservationPayment = "RESERVATION_PAYMENT", 409, false, "Paid another way", "A prepaid reservation is handed out with fulfil; any other one is sold on a line of a sale.";
+    AlreadyClosed = "ALREADY_CLOSED", 409, false, "It was closed before", "Read it again to see how it ended.";
+    UnknownIncarnation = "UNKNOWN_INCARNATION", 422, false, "Nobody to give to", "Name the hub, or a node of the store's roster that is neither fenced nor retired.";
+    UnknownStore = "UNKNOWN_STORE", 422, false, "No such store", "Name another store of the chain by its code.";
     TotalChanged = "TOTAL_CHANGED", 409, true, "The total is another one now", "Show the new total to the customer and ask again.";
     CartClosed = "CART_CLOSED", 409, false, "The cart is closed", "It is parked, paid or voided; resume it or open a new one.";
     CartEmpty = "CART_EMPTY", 422, false, "The cart is empty", "Scan something first.";
@@ -121,6 +127,7 @@ codes! {
     DiskFull = "DISK_FULL", 507, true, "The disk is full", "Make room; nothing was written, and it resumes by itself.";
     EnrolledCatalog = "ENROLLED_CATALOG", 409, false, "The hub keeps the catalog", "Change it at the hub.";
     NotEnrolled = "NOT_ENROLLED", 409, false, "Not enrolled", "Enrol the node with a code from the hub first.";
+    CustomerErased = "CUSTOMER_ERASED", 409, false, "The customer was erased", "That is final: a customer who comes back gets a new id.";
     AlreadyEnrolled = "ALREADY_ENROLLED", 409, false, "Enrolled already", "A node belongs to one store.";
     EnrolmentRefused = "ENROLMENT_REFUSED", 403, false, "The hub refused the code", "Make a new code at the hub; each is good once and for ten minutes.";
     HubUnreachable = "HUB_UNREACHABLE", 503, true, "The hub can't be reached", "Selling goes on; check the cable and the address.";

@@ -1,12 +1,17 @@
 //! Goods that come in.
 
 use super::clock::Now;
+use super::custody;
+use super::lend::lend_share;
 use super::node::Node;
 use super::problem::{Answer, Code, Stop, no, no_at};
 use super::request::{DeliveryRequest, hash_of, same_request};
 use crate::db::documents::{self, DocumentKind, Entry};
+use crate::db::shipments;
 use crate::db::stock::Stock;
-use tradepost_sync::body::{Body, CustodyMark, DeliveryLine, DeliveryReceived, Moved};
+use std::collections::BTreeMap;
+use tradepost_commerce::document::Sku;
+use tradepost_sync::body::{Body, CustodyObject, DeliveryLine, DeliveryReceived, Moved};
 use tradepost_sync::limits::PLAUSIBLE_UNITS_MAX;
 use tradepost_sync::rights;
 
@@ -16,13 +21,21 @@ pub const LINES_MAX: usize = 2_000;
 /// Books a delivery; answers what it holds. The same request again changes nothing.
 ///
 /// # Errors
-/// `UNKNOWN_SKU`, `BAD_QUANTITY`, `EMPTY_BASKET`, `SALE_ID_REUSED`; then nothing was stored. Or a fault.
+/// `UNKNOWN_SKU`, `BAD_QUANTITY`, `EMPTY_BASKET`, `SALE_ID_REUSED`, and for an announced one `NOT_CUSTODIAN` and
+/// `ALREADY_CLOSED`; then nothing was stored. Or a fault.
 pub fn receive(node: &mut Node, now: Now, request: &DeliveryRequest) -> Answer<()> {
     let hash = hash_of(request);
-    if let Some(found) = documents::find(node.conn(), &request.id)? {
+    let known = documents::find(node.conn(), &request.id)?;
+    if let Some(found) = known.filter(|found| found.request.is_some()) {
         return same_request(&found, DocumentKind::Delivery, hash).map(|_| ());
     }
-    check(node, request)?;
+    let custody = custody::end_of(node, &CustodyObject::Delivery(request.id))?;
+    let announced = shipments::find(node.conn(), &request.id)?;
+    check(node, request, announced.is_some())?;
+    let mut expected: BTreeMap<Sku, u64> = BTreeMap::new();
+    for line in shipments::lines(node.conn(), &request.id)? {
+        expected.insert(line.sku, line.expected);
+    }
     let standing = node.standing(&Stock::default());
     let lines: Vec<DeliveryLine> = request
         .lines
@@ -30,7 +43,7 @@ pub fn receive(node: &mut Node, now: Now, request: &DeliveryRequest) -> Answer<(
         .map(|(sku, units, cost)| DeliveryLine {
             sku: sku.clone(),
             units: *units,
-            expected: None,
+            expected: expected.remove(sku),
             cost: *cost,
             moved: Moved { m: rights::mint(&standing, *units), c: 0, o: 0 },
         })
@@ -40,9 +53,9 @@ pub fn receive(node: &mut Node, now: Now, request: &DeliveryRequest) -> Answer<(
         delivery: request.id,
         reference: request.reference.clone(),
         lines,
-        custody: CustodyMark::FIRST,
-        same_as: None,
-        approver: None,
+        custody,
+        same_as: request.same_as,
+        approver: request.approver.clone(),
     });
     let written = node.write(now, None, None, body)?;
     let entry = Entry {
@@ -53,7 +66,8 @@ pub fn receive(node: &mut Node, now: Now, request: &DeliveryRequest) -> Answer<(
         day: None,
     };
     documents::insert(node.conn(), written.place, &entry)?;
-    node.settle(now, skus)
+    node.settle(now, skus.iter().cloned())?;
+    lend_share(node, now, skus)
 }
 
 fn unknown(stop: Stop, index: usize) -> Stop {
@@ -63,9 +77,20 @@ fn unknown(stop: Stop, index: usize) -> Stop {
     }
 }
 
-fn check(node: &mut Node, request: &DeliveryRequest) -> Answer<()> {
-    if request.lines.is_empty() {
-        return Err(no_at(Code::EmptyBasket, "/lines", "a delivery brings something"));
+fn check(node: &mut Node, request: &DeliveryRequest, announced: bool) -> Answer<()> {
+    let empty = request.not_delivered || request.same_as.is_some();
+    if empty != request.lines.is_empty() {
+        let detail = "a delivery brings something, unless it is not delivered or the same as another receipt";
+        return Err(no_at(Code::EmptyBasket, "/lines", detail));
+    }
+    if empty && !announced {
+        return Err(no(Code::NotFound, format!("no delivery {} is announced", request.id)));
+    }
+    if let Some(same_as) = &request.same_as {
+        let known = documents::find(node.conn(), same_as)?.filter(|f| f.kind == DocumentKind::Delivery);
+        if known.is_none() || *same_as == request.id {
+            return Err(no_at(Code::NotFound, "/same_as", format!("no receipt {same_as}")));
+        }
     }
     if request.lines.len() > LINES_MAX {
         return Err(no_at(Code::TooManyLines, "/lines", format!("at most {LINES_MAX} lines")));

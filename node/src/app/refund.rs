@@ -6,12 +6,16 @@ use super::node::Node;
 use super::problem::{Answer, Code, no, no_at};
 use super::request::{PayOut, RefundRequest, hash_of, same_request};
 use crate::db::documents::{self, DocumentKind, Entry};
+use crate::db::events;
+use crate::db::incarnations::{self, Part};
+use rusqlite::Connection;
 use tradepost_commerce::document::{
     Basis, Condition, LineKind, OriginalSale, RefundDocument, RefundInputs, Tender, TenderKind, TenderState,
 };
 use tradepost_commerce::money::Money;
 use tradepost_commerce::refund::{Return, lines_of, refund_due, rules_of, settle_refund};
 use tradepost_sync::body::{Body, Moved, RefundCommitted, SaleCommitted, Verification};
+use tradepost_sync::ids::Id;
 use tradepost_sync::rights;
 
 /// Books a refund. The same request again answers the same document.
@@ -54,7 +58,7 @@ pub fn refund(node: &mut Node, now: Now, request: &RefundRequest) -> Answer<Book
         day: Some(day),
     };
     documents::insert(node.conn(), written.place, &entry)?;
-    note_basis(node, request, &document)?;
+    note_basis(node.conn(), &request.sale, &document)?;
     node.settle(now, document.inputs.lines.iter().map(|line| line.sku.clone()))?;
     Ok(Booked::fresh(written))
 }
@@ -62,10 +66,24 @@ pub fn refund(node: &mut Node, now: Now, request: &RefundRequest) -> Answer<Book
 fn sale_of(node: &Node, request: &RefundRequest) -> Answer<Box<SaleCommitted>> {
     let missing = || no_at(Code::NotFound, "/sale_id", format!("no sale {}", request.sale));
     let found = documents::find(node.conn(), &request.sale)?.ok_or_else(missing)?;
+    only_here(node, found.place)?;
     match books::Booked::load(node.conn(), found.place)?.body {
         Body::SaleCommitted(sale) => Ok(sale),
         _ => Err(missing()),
     }
+}
+
+/// Another node's sale is refunded there: two nodes that part must not pay back the same line (`model.md` §5).
+fn only_here(node: &Node, place: i64) -> Answer<()> {
+    let author = incarnations::by_no(node.conn(), events::parts(place).0)?;
+    if author.is_some_and(|author| matches!(author.part, Part::Other | Part::OtherLone)) {
+        return Err(no_at(
+            Code::NotCustodian,
+            "/sale_id",
+            "another node of the store sold it and may refund it",
+        ));
+    }
+    Ok(())
 }
 
 fn decide(node: &Node, request: &RefundRequest, sale: &SaleCommitted) -> Answer<RefundDocument> {
@@ -134,13 +152,17 @@ fn moved(node: &Node, document: &RefundDocument) -> Answer<Vec<Moved>> {
     document.inputs.lines.iter().map(one).collect()
 }
 
-fn note_basis(node: &Node, request: &RefundRequest, document: &RefundDocument) -> Answer<()> {
+/// Adds what came back to the lines of the sale.
+///
+/// # Errors
+/// `BAD_MONEY` where an amount can't be; or a fault.
+pub(crate) fn note_basis(conn: &Connection, sale: &Id, document: &RefundDocument) -> Answer<()> {
     for (line, outcome) in document.inputs.lines.iter().zip(&document.outcome.lines) {
         let Some(index) = line.line else { continue };
         let positive = |amount: Money| amount.negated().map_err(|e| no(Code::BadMoney, e.to_string()));
         let back =
             Basis { quantity: line.quantity, net: positive(outcome.net)?, tax: positive(outcome.tax)? };
-        documents::add_refunded(node.conn(), &request.sale, index, &back)?;
+        documents::add_refunded(conn, sale, index, &back)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tradepost_commerce::document::{AgeCheck, Condition, Discount, Exemption, Sku, StaffId, Tender};
 use tradepost_commerce::money::Money;
 use tradepost_commerce::quantity::Quantity;
-use tradepost_sync::ids::Id;
+use tradepost_sync::ids::{Id, Incarnation};
 
 /// Most characters of a till's name.
 pub const TILL_CHARS_MAX: usize = 8;
@@ -65,6 +65,8 @@ pub struct SaleLine {
     pub serials: Vec<String>,
     /// The age check.
     pub age_check: Option<AgeCheck>,
+    /// The reservation that this line hands over.
+    pub reservation: Option<Id>,
 }
 
 /// A whole sale in one call.
@@ -140,6 +142,62 @@ pub struct DeliveryRequest {
     pub reference: String,
     /// Items, base units, cost of a pricing unit.
     pub lines: Vec<(Sku, u64, Option<Money>)>,
+    /// An announced delivery is closed without goods.
+    pub not_delivered: bool,
+    /// An announced delivery was that unannounced receipt.
+    pub same_as: Option<Id>,
+    /// Who allowed it.
+    pub approver: Option<StaffId>,
+}
+
+/// Whom rights are given to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Taker {
+    /// The store's incarnation at the hub.
+    Hub,
+    /// Another one of the store.
+    Incarnation(Incarnation),
+}
+
+/// Rights to be given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GrantRequest {
+    /// The client's id.
+    pub id: Id,
+    /// The item.
+    pub sku: Sku,
+    /// To whom.
+    pub to: Taker,
+    /// Base units.
+    pub units: u64,
+}
+
+/// Goods to another store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ShipRequest {
+    /// The transfer's id, made by the client.
+    pub id: Id,
+    /// The other store, by the hub's code.
+    pub to_store: String,
+    /// Items and base units.
+    pub lines: Vec<(Sku, u64)>,
+    /// Who allowed more than the rights.
+    pub approver: Option<StaffId>,
+}
+
+/// Goods from another store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TransferReceiptRequest {
+    /// This receipt's id, made by the client.
+    pub id: Id,
+    /// The transfer.
+    pub transfer: Id,
+    /// Items and base units.
+    pub lines: Vec<(Sku, u64)>,
+    /// Nothing more comes.
+    pub confirmed: bool,
+    /// Who confirmed a difference.
+    pub approver: Option<StaffId>,
 }
 
 /// A correction of stock.

@@ -2,10 +2,12 @@
 
 use super::books::{Booked, business_day};
 use super::clock::Now;
+use super::lend;
 use super::lookup::scan;
 use super::node::{Node, Rulebook, ShelfItem};
 use super::problem::{Answer, Code, no, no_at};
 use super::request::{SaleLine, SaleRequest, Till, Wish, hash_of, same_request};
+use super::reservation::{self, HandedOver};
 use crate::db::documents::{self, DocumentKind, Entry, RequestHash};
 use crate::db::{customers, stock::Stock};
 use std::collections::HashMap;
@@ -14,6 +16,7 @@ use tradepost_commerce::basket::{Basket, Shop, Wanted};
 use tradepost_commerce::checkout::check_out;
 use tradepost_commerce::document::{LineKind, SaleDocument, Sku, Tender};
 use tradepost_commerce::money::Money;
+use tradepost_commerce::product::StockPolicy;
 use tradepost_commerce::quantity::{Quantity, THOUSAND};
 use tradepost_commerce::time::UtcMs;
 use tradepost_sync::body::{Body, Moved, SaleCommitted};
@@ -30,9 +33,10 @@ pub fn sell(node: &mut Node, now: Now, request: &SaleRequest) -> Answer<Booked> 
         let place = same_request(&found, DocumentKind::Sale, hash)?;
         return Booked::load(node.conn(), place);
     }
-    let basket = fill(node, now, request)?;
+    let (basket, asked) = fill(node, now, request)?;
     let rulebook = Arc::clone(&node.rulebook);
     let document = pay(&basket, &rulebook, now, request.tenders.clone(), request.expected_total)?;
+    let handed_over = reservation::handed_over(node, &document, &asked)?;
     let sale = Sold {
         id: Some(request.id),
         request: Some(hash),
@@ -40,9 +44,13 @@ pub fn sell(node: &mut Node, now: Now, request: &SaleRequest) -> Answer<Booked> 
         till: &request.till,
         customer: request.customer,
         document,
+        handed_over,
     };
     book(node, now, sale)
 }
+
+/// What a request asks to hand over: (its line, the basket's line, reservation).
+type Asked = Vec<(usize, usize, Id)>;
 
 /// The document of a basket, or why there is none.
 pub(crate) fn pay(
@@ -64,7 +72,8 @@ pub(crate) fn pay(
     }
 }
 
-fn fill(node: &mut Node, now: Now, request: &SaleRequest) -> Answer<Basket> {
+fn fill(node: &mut Node, now: Now, request: &SaleRequest) -> Answer<(Basket, Asked)> {
+    let mut asked = Asked::new();
     let list = match (&request.price_list, &request.customer) {
         (Some(list), _) => list.clone(),
         (None, Some(customer)) => list_of(node, customer)?,
@@ -72,13 +81,14 @@ fn fill(node: &mut Node, now: Now, request: &SaleRequest) -> Answer<Basket> {
     };
     let mut basket = Basket { customer: request.customer.map(|c| c.to_string()), list, ..Basket::default() };
     for (index, line) in request.lines.iter().enumerate() {
-        add_line(node, now, &mut basket, line).map_err(|stop| in_line(stop, index))?;
+        let at = add_line(node, now, &mut basket, line).map_err(|stop| in_line(stop, index))?;
+        asked.extend(line.reservation.map(|id| (index, at, id)));
     }
     for discount in &request.discounts {
         basket.discount_order(discount.clone())?;
     }
     basket.exemption = request.exemption.clone();
-    Ok(basket)
+    Ok((basket, asked))
 }
 
 /// The price list a customer buys from.
@@ -180,11 +190,15 @@ pub(crate) struct Sold<'a> {
     pub(crate) customer: Option<Id>,
     /// The document.
     pub(crate) document: SaleDocument,
+    /// Reservations that it hands over.
+    pub(crate) handed_over: HandedOver,
 }
 
 /// Books a paid document: rights, number, event, index. The last refusal (strict stock) comes before any write.
 pub(crate) fn book(node: &mut Node, now: Now, sold: Sold<'_>) -> Answer<Booked> {
-    let moved = take_goods(node, &sold.document)?;
+    let handed_over = sold.handed_over;
+    let Taking { moved, covers } = take_goods(node, &sold.document, &handed_over)?;
+    covers.into_iter().try_for_each(|cover| node.write(now, None, None, cover).map(|_| ()))?;
     let receipt = node.next_number(sold.till.name())?;
     let (seq, hlc) = node.head.next(now.wall);
     let day = business_day(&node.rulebook, now.trading);
@@ -199,7 +213,7 @@ pub(crate) fn book(node: &mut Node, now: Now, sold: Sold<'_>) -> Answer<Booked> 
         document: sold.document,
         moved,
         exchange: None,
-        reservations: Vec::new(),
+        reservations: handed_over.lines.clone(),
         cart_custody: None,
     });
     let written = node.write(now, Some(sold.till.name()), None, body)?;
@@ -212,11 +226,21 @@ pub(crate) fn book(node: &mut Node, now: Now, sold: Sold<'_>) -> Answer<Booked> 
         day: Some(day),
     };
     documents::insert(node.conn(), written.place, &entry)?;
+    reservation::close_sold(node, now, &handed_over)?;
     Ok(Booked::fresh(written))
 }
 
+/// How a sale takes its goods.
+struct Taking {
+    /// What each line moves.
+    moved: Vec<Moved>,
+    /// What is written before it: overdraw that is covered before anything strict is promised.
+    covers: Vec<Body>,
+}
+
 /// From which rights each line is taken, and what goes beyond them (`model.md` §2).
-fn take_goods(node: &mut Node, document: &SaleDocument) -> Answer<Vec<Moved>> {
+fn take_goods(node: &mut Node, document: &SaleDocument, handed_over: &HandedOver) -> Answer<Taking> {
+    let mut covers = Vec::new();
     let mut seen: HashMap<i64, Stock> = HashMap::new();
     let mut moved = Vec::with_capacity(document.inputs.lines.len());
     for (index, line) in document.inputs.lines.iter().enumerate() {
@@ -232,15 +256,20 @@ fn take_goods(node: &mut Node, document: &SaleDocument) -> Answer<Vec<Moved>> {
             Some(row) => *row,
             None => node.stock(sku_no)?,
         };
+        if item.item.product.policy == StockPolicy::Strict && !seen.contains_key(&sku_no) {
+            covers.extend(lend::cover_first(node, &line.sku, sku_no, &mut row)?);
+        }
         let standing = node.standing(&row);
-        let taken = rights::take(&standing, item.item.product.policy, asked, false)
+        // What was promised before is handed over whatever the policy; closing the promise covers it.
+        let policy = if handed_over.covers(index) { StockPolicy::InHand } else { item.item.product.policy };
+        let taken = rights::take(&standing, policy, asked, false)
             .map_err(|short| strict_short(&line.sku, index, short))?;
         row.used += taken.rights;
         row.overdrawn += taken.overdraw;
         seen.insert(sku_no, row);
         moved.push(Moved { m: 0, c: taken.rights, o: taken.overdraw });
     }
-    Ok(moved)
+    Ok(Taking { moved, covers })
 }
 
 fn strict_short(sku: &Sku, line: usize, short: rights::StrictShort) -> super::Stop {

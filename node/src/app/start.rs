@@ -96,6 +96,7 @@ pub fn start(path: &Path, mut starting: Starting) -> Result<(Node, Opening), Sta
     let device = Device::from_secret(directory.device_key((starting.luck)())?);
     let (sidecar, noted) = Sidecar::open(&directory.sidecar()).map_err(StartError::Sidecar)?;
     let (db, damage) = open_or_put_aside(&directory, &starting)?;
+    let forgotten = noted.as_ref().map(|mark| mark.incarnation);
     let opening = judge(db.conn(), noted, damage)?;
     let last_good = last_trading(db.conn())?;
     let mut clock = Clock::new(last_good, starting.boot);
@@ -105,7 +106,7 @@ pub fn start(path: &Path, mut starting: Starting) -> Result<(Node, Opening), Sta
     db.begin()?;
     if opening != Opening::Whole {
         let key = device.public();
-        new_incarnation(db.conn(), random_id((starting.luck)()), &key)?;
+        new_incarnation(db.conn(), random_id((starting.luck)()), &key, forgotten)?;
     }
     let Starting { luck, wall, boot, .. } = starting;
     if !clock.believes(wall) {
@@ -221,9 +222,18 @@ fn changed_hands(conn: &Connection, me: &Known, noted: &HeadMark) -> Result<Open
     Ok(if goes_on { Opening::Whole } else { restored })
 }
 
-/// A new memory: zero rights, a new series. What the last one wrote stays a fact.
-fn new_incarnation(conn: &Connection, id: Incarnation, key: &[u8; 32]) -> Result<(), Fault> {
+/// A new memory: zero rights, a new series. What the last one wrote stays a fact. `forgotten` is the one that the sidecar
+/// names; without one it is the log's.
+fn new_incarnation(
+    conn: &Connection,
+    id: Incarnation,
+    key: &[u8; 32],
+    forgotten: Option<Incarnation>,
+) -> Result<(), Fault> {
     let past = incarnations::present(conn)?;
+    if let Some(forgotten) = forgotten.or(past.as_ref().map(Known::id)) {
+        crate::db::meta::set(conn, "forgotten", &forgotten)?;
+    }
     if let Some(past) = &past {
         incarnations::set_part(conn, past.no, Part::Lost)?;
         stock::put_own_row_aside(conn, past.no)?;
@@ -242,7 +252,7 @@ pub fn begin_again(node: &mut Node, now: super::clock::Now) -> Answer<()> {
     node.flush()?;
     incarnations::set_head(node.conn(), node.me.no, &node.head)?;
     let (id, key) = (random_id((node.luck)()), node.device.public());
-    new_incarnation(node.conn(), id, &key)?;
+    new_incarnation(node.conn(), id, &key, None)?;
     node.reload()?;
     say_started(node, now)
 }

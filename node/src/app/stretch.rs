@@ -5,7 +5,8 @@ use crate::app::node::catalog_version;
 use crate::db::incarnations::Known;
 use crate::db::{Fault, events, incarnations};
 use rusqlite::Connection;
-use tradepost_sync::event::Event;
+use tradepost_sync::event::{Event, hash_of};
+use tradepost_sync::frontier::HeadMark;
 use tradepost_sync::ids::Incarnation;
 use tradepost_sync::session::{Batch, Encoding};
 use tradepost_sync::wire::{pack, pack_raw};
@@ -57,6 +58,16 @@ pub fn read(conn: &Connection, asked: &Asked) -> Result<Option<Batch>, Fault> {
         catalog,
         payload,
     }))
+}
+
+/// Whether this very event is held.
+///
+/// # Errors
+/// [`Fault`].
+pub fn holds(conn: &Connection, head: &HeadMark) -> Result<bool, Fault> {
+    let Some(known) = incarnations::find(conn, &head.incarnation)? else { return Ok(false) };
+    let held = events::bytes(conn, events::place(known.no, head.seq))?;
+    Ok(held.is_some_and(|bytes| hash_of(&bytes) == head.hash))
 }
 
 /// How far the limits reach.

@@ -34,6 +34,15 @@ pub fn sku_no(conn: &Connection, sku: &Sku) -> Result<Option<i64>, Fault> {
     Ok(statement.query_row([&sku.0], |row| row.get(0)).optional()?)
 }
 
+/// The code of a number.
+///
+/// # Errors
+/// [`Fault`].
+pub fn sku(conn: &Connection, no: i64) -> Result<Option<Sku>, Fault> {
+    let mut statement = conn.prepare_cached("SELECT sku FROM skus WHERE no = ?1")?;
+    Ok(statement.query_row([no], |row| row.get(0)).optional()?.map(Sku))
+}
+
 /// The number of a code, given to it where it has none.
 ///
 /// # Errors

@@ -1,7 +1,8 @@
 //! Customers' records: the only personal data there is, and erasable (`facts.md` §1).
 
 use super::Fault;
-use rusqlite::{Connection, OptionalExtension, params};
+use super::incarnations::{int, unsigned};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use tradepost_sync::ids::Id;
 
 /// A row.
@@ -11,8 +12,22 @@ pub struct Customer {
     pub list: String,
     /// Grows with every change.
     pub version: u32,
-    /// The record; none once it was erased.
+    /// The record; none once it was erased, or where only the price list is known.
     pub record: Option<String>,
+    /// Erased, for good.
+    pub erased: bool,
+    /// Grows with every change here; none where the hub holds it.
+    pub change: Option<u64>,
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Customer> {
+    Ok(Customer {
+        list: row.get(0)?,
+        version: row.get(1)?,
+        record: row.get(2)?,
+        erased: row.get(3)?,
+        change: row.get::<_, Option<i64>>(4)?.map(unsigned),
+    })
 }
 
 /// A customer.
@@ -20,11 +35,8 @@ pub struct Customer {
 /// # Errors
 /// [`Fault`].
 pub fn find(conn: &Connection, id: &Id) -> Result<Option<Customer>, Fault> {
-    let mut statement = conn.prepare_cached("SELECT list, version, record FROM customers WHERE id = ?1")?;
-    let found = statement.query_row([id.0], |row| {
-        Ok(Customer { list: row.get(0)?, version: row.get(1)?, record: row.get(2)? })
-    });
-    Ok(found.optional()?)
+    let sql = "SELECT list, version, record, erased, change FROM customers WHERE id = ?1";
+    Ok(conn.prepare_cached(sql)?.query_row([id.0], read).optional()?)
 }
 
 /// Writes a customer.
@@ -36,9 +48,17 @@ pub fn put(conn: &Connection, id: &Id, customer: &Customer) -> Result<(), Fault>
     conn.query_row("PRAGMA secure_delete=ON", [], |_| Ok(()))?;
     let written = conn
         .prepare_cached(
-            "INSERT OR REPLACE INTO customers (id, list, version, record) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT OR REPLACE INTO customers (id, list, version, record, erased, change) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
-        .execute(params![id.0, customer.list, customer.version, customer.record]);
+        .execute(params![
+            id.0,
+            customer.list,
+            customer.version,
+            customer.record,
+            customer.erased,
+            customer.change.map(int)
+        ]);
     conn.query_row("PRAGMA secure_delete=OFF", [], |_| Ok(()))?;
     written?;
     Ok(())
@@ -50,8 +70,29 @@ pub fn put(conn: &Connection, id: &Id, customer: &Customer) -> Result<(), Fault>
 /// [`Fault`].
 pub fn set_list(conn: &Connection, id: &Id, list: &str) -> Result<(), Fault> {
     conn.execute(
-        "INSERT INTO customers (id, list, record) VALUES (?1, ?2, NULL) ON CONFLICT (id) DO UPDATE SET list = ?2",
+        "INSERT INTO customers (id, list, version, record) VALUES (?1, ?2, 0, NULL) ON CONFLICT (id) DO UPDATE SET list = ?2",
         params![id.0, list],
     )?;
     Ok(())
+}
+
+/// Customers that the hub doesn't hold as they are here, in the order of their changes.
+///
+/// # Errors
+/// [`Fault`].
+pub fn unsaid(conn: &Connection, limit: usize) -> Result<Vec<(Id, Customer)>, Fault> {
+    let sql = "SELECT list, version, record, erased, change, id FROM customers WHERE change IS NOT NULL \
+        ORDER BY change LIMIT ?1";
+    let mut statement = conn.prepare_cached(sql)?;
+    let rows = statement
+        .query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| Ok((Id(row.get(5)?), read(row)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The hub holds the changes up to this one. Answers whether that was news.
+///
+/// # Errors
+/// [`Fault`].
+pub fn said(conn: &Connection, through: u64) -> Result<bool, Fault> {
+    Ok(conn.execute("UPDATE customers SET change = NULL WHERE change <= ?1", [int(through)])? > 0)
 }

@@ -22,6 +22,14 @@ pub enum DocumentKind {
     Delivery = 3,
     /// Stock corrected.
     Adjustment = 4,
+    /// Rights given.
+    Grant = 5,
+    /// Goods sent to another store.
+    TransferShipped = 6,
+    /// Goods received from another store.
+    TransferReceived = 7,
+    /// Stock counted.
+    Count = 8,
 }
 
 /// 16 bytes of the hash of a parsed request.
@@ -78,12 +86,28 @@ pub fn insert(conn: &Connection, place: i64, entry: &Entry<'_>) -> Result<(), Fa
     Ok(())
 }
 
-/// A document by its id.
+/// Adds a document of somebody else's log. Two nodes may have used one id: both stand (`house.md`, A sale).
+///
+/// # Errors
+/// [`Fault`].
+pub fn insert_of_other(conn: &Connection, place: i64, entry: &Entry<'_>) -> Result<(), Fault> {
+    let clash = match entry.receipt {
+        Some(receipt) => by_number(conn, &series_name(&receipt.till, &receipt.series), receipt.n)?.is_some(),
+        None => false,
+    };
+    // A number that two incarnations gave out finds the document that came first; the hub lists the clash.
+    let receipt = entry.receipt.filter(|_| !clash);
+    insert(conn, place, &Entry { receipt, ..*entry })
+}
+
+/// A document by its id; one made here before one that came from elsewhere.
 ///
 /// # Errors
 /// [`Fault`].
 pub fn find(conn: &Connection, id: &Id) -> Result<Option<Found>, Fault> {
-    let mut statement = conn.prepare_cached("SELECT place, kind, request FROM documents WHERE id = ?1")?;
+    let mut statement = conn.prepare_cached(
+        "SELECT place, kind, request FROM documents WHERE id = ?1 ORDER BY request IS NULL, place LIMIT 1",
+    )?;
     let found = statement.query_row([id.0], |row| {
         Ok(Found { place: row.get(0)?, kind: kind(row.get(1)?), request: row.get(2)? })
     });
@@ -184,6 +208,10 @@ fn kind(number: i64) -> DocumentKind {
         1 => DocumentKind::Sale,
         2 => DocumentKind::Refund,
         3 => DocumentKind::Delivery,
+        5 => DocumentKind::Grant,
+        6 => DocumentKind::TransferShipped,
+        7 => DocumentKind::TransferReceived,
+        8 => DocumentKind::Count,
         _ => DocumentKind::Adjustment,
     }
 }

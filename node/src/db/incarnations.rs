@@ -21,6 +21,8 @@ pub enum Part {
     Hub = 4,
     /// Another node's of the store.
     Other = 5,
+    /// Another node's, alone before enrolment: its events are documents only.
+    OtherLone = 6,
 }
 
 /// One of them.
@@ -42,14 +44,26 @@ pub struct Known {
     pub fenced: bool,
     /// Its stream has ended.
     pub retired: bool,
+    /// A name people know it by, from the roster.
+    pub name: String,
 }
 
-const COLUMNS: &str = "no, id, role, seq, hash, hlc, acked, device_key, registered, fenced, retired";
+const COLUMNS: &str = "no, id, role, seq, hash, hlc, acked, device_key, registered, fenced, retired, name";
 
 impl Known {
     /// Its id.
     pub fn id(&self) -> Incarnation {
         self.head.incarnation
+    }
+
+    /// Whether its events move rights and goods: a lone log is documents only (`model.md` §4).
+    pub fn moves_stock(&self) -> bool {
+        !matches!(self.part, Part::Lone | Part::OtherLone)
+    }
+
+    /// Whether the signed roster lets it take part.
+    pub fn admitted(&self) -> bool {
+        self.registered && !self.fenced && !self.retired
     }
 
     /// The end of its stream, where it has one.
@@ -72,6 +86,14 @@ pub fn present(conn: &Connection) -> Result<Option<Known>, Fault> {
 /// [`Fault`].
 pub fn find(conn: &Connection, id: &Incarnation) -> Result<Option<Known>, Fault> {
     one(conn, "id = ?1", params![id.0])
+}
+
+/// By its number.
+///
+/// # Errors
+/// [`Fault`].
+pub fn by_no(conn: &Connection, no: i64) -> Result<Option<Known>, Fault> {
+    one(conn, "no = ?1", params![no])
 }
 
 /// The hub's.
@@ -170,6 +192,23 @@ pub fn set_standing(
     Ok(())
 }
 
+/// Notes the name that the roster gives it.
+///
+/// # Errors
+/// [`Fault`].
+pub fn set_name(conn: &Connection, no: i64, name: &str) -> Result<(), Fault> {
+    conn.execute("UPDATE incarnations SET name = ?2 WHERE no = ?1", params![no, name])?;
+    Ok(())
+}
+
+/// Those of the store's other nodes that the signed roster lets in.
+///
+/// # Errors
+/// [`Fault`].
+pub fn neighbours(conn: &Connection) -> Result<Vec<Known>, Fault> {
+    Ok(all(conn)?.into_iter().filter(|k| k.part == Part::Other && k.admitted()).collect())
+}
+
 fn one(conn: &Connection, which: &str, params: impl rusqlite::Params) -> Result<Option<Known>, Fault> {
     let mut statement = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM incarnations WHERE {which}"))?;
     Ok(statement.query_row(params, read).optional()?)
@@ -181,6 +220,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Known> {
         2 => Part::Lost,
         3 => Part::Lone,
         4 => Part::Hub,
+        6 => Part::OtherLone,
         _ => Part::Other,
     };
     Ok(Known {
@@ -197,6 +237,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Known> {
         registered: row.get(8)?,
         fenced: row.get(9)?,
         retired: row.get(10)?,
+        name: row.get(11)?,
     })
 }
 

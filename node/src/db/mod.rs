@@ -2,15 +2,19 @@
 //!
 //! `db` decides nothing. Only `app` writes through it; reads may come from anywhere, over [`Reads`].
 
+pub mod caps;
 pub mod carts;
 pub mod catalog;
+pub mod counts;
 pub mod customers;
 pub mod directory;
 pub mod documents;
 pub mod events;
 pub mod incarnations;
 pub mod meta;
+pub mod reservations;
 pub mod search;
+pub mod shipments;
 pub mod sidecar;
 pub mod stock;
 
@@ -190,6 +194,14 @@ impl Db {
             return Ok(());
         }
         Ok(self.conn.execute_batch("ROLLBACK")?)
+    }
+
+    /// Bounds the file's size, in pages, for as long as it is open: a write that needs more finds the disk full.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn bound(&self, pages: u32) -> Result<(), Fault> {
+        Ok(self.conn.query_row(&format!("PRAGMA max_page_count={pages}"), [], |_| Ok(()))?)
     }
 
     /// Writes the WAL back when it has grown enough. It is reused afterwards, never truncated while busy.

@@ -3,6 +3,7 @@
 use super::Fault;
 use super::incarnations::{int, unsigned};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::collections::BTreeMap;
 use tradepost_commerce::document::Sku;
 use tradepost_sync::rights::Row as Cells;
 
@@ -146,6 +147,58 @@ pub fn rights_of_others(conn: &Connection, sku: i64) -> Result<i64, Fault> {
     Ok(rights.iter().filter(|(no, _)| live.contains(no)).map(|(_, units)| units).sum())
 }
 
+/// Rights and open overdraw of everybody but the present incarnation, by incarnation's number.
+///
+/// # Errors
+/// [`Fault`].
+pub fn held_by_others(conn: &Connection, sku: i64) -> Result<BTreeMap<i64, (i64, u64)>, Fault> {
+    let mut held: BTreeMap<i64, (i64, u64)> = BTreeMap::new();
+    let mut cells = conn
+        .prepare_cached("SELECT incarnation, minted - used, overdrawn - settled FROM cells WHERE sku = ?1")?;
+    let mut rows = cells.query([sku])?;
+    while let Some(row) = rows.next()? {
+        held.insert(row.get(0)?, (row.get(1)?, unsigned(row.get(2)?)));
+    }
+    let mut gifts = conn.prepare_cached("SELECT giver, taker, units FROM gifts WHERE sku = ?1")?;
+    let mut rows = gifts.query([sku])?;
+    while let Some(row) = rows.next()? {
+        let units: i64 = row.get(2)?;
+        held.entry(row.get(0)?).or_default().0 -= units;
+        held.entry(row.get(1)?).or_default().0 += units;
+    }
+    Ok(held)
+}
+
+/// What an item's holders other than the present incarnation may promise, as far as is known here: number and `r`.
+///
+/// # Errors
+/// [`Fault`].
+pub fn holders(conn: &Connection, sku: i64) -> Result<BTreeMap<i64, i64>, Fault> {
+    let mut statement = conn.prepare_cached(
+        "SELECT incarnation, minted - used FROM cells WHERE sku = ?1 \
+         UNION ALL SELECT giver, -units FROM gifts WHERE sku = ?1 \
+         UNION ALL SELECT taker, units FROM gifts WHERE sku = ?1",
+    )?;
+    let mut rows = statement.query([sku])?;
+    let mut rights: BTreeMap<i64, i64> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let units = rights.entry(row.get(0)?).or_default();
+        *units = units.saturating_add(row.get(1)?);
+    }
+    Ok(rights)
+}
+
+/// `T` of one incarnation to another.
+///
+/// # Errors
+/// [`Fault`].
+pub fn gift(conn: &Connection, giver: i64, taker: i64, sku: i64) -> Result<u64, Fault> {
+    let mut statement =
+        conn.prepare_cached("SELECT units FROM gifts WHERE sku = ?1 AND giver = ?2 AND taker = ?3")?;
+    let units = statement.query_row(params![sku, giver, taker], |row| row.get(0)).optional()?;
+    Ok(units.map_or(0, unsigned))
+}
+
 /// Adds to a cell of somebody else's row.
 ///
 /// # Errors
@@ -225,6 +278,7 @@ pub fn put_own_row_aside(conn: &Connection, no: i64) -> Result<(), Fault> {
 /// [`Fault`].
 pub fn set_lone_aside(conn: &Connection) -> Result<(), Fault> {
     conn.execute("UPDATE stock SET lone = lone + on_hand, on_hand = 0", [])?;
+    conn.execute("DELETE FROM counts", [])?;
     clear_own_row(conn)
 }
 
@@ -261,7 +315,19 @@ pub fn merge(conn: &Connection, from: i64, to: i64) -> Result<(), Fault> {
     for sql in moves {
         conn.execute(sql, [from, to])?;
     }
-    for table in ["stock", "cells", "gifts"] {
+    conn.execute("UPDATE reservations SET sku = ?2 WHERE sku = ?1", [from, to])?;
+    super::caps::merge(conn, from, to)?;
+    // What was counted under either name is no count of both.
+    super::counts::forget(conn, from)?;
+    super::counts::forget(conn, to)?;
+    conn.execute(
+        "INSERT INTO shipment_lines (id, sku, expected, received) \
+         SELECT id, ?2, expected, received FROM shipment_lines WHERE sku = ?1 \
+         ON CONFLICT (id, sku) DO UPDATE SET expected = shipment_lines.expected + excluded.expected, \
+         received = shipment_lines.received + excluded.received",
+        [from, to],
+    )?;
+    for table in ["stock", "cells", "gifts", "shipment_lines"] {
         conn.execute(&format!("DELETE FROM {table} WHERE sku = ?1"), [from])?;
     }
     Ok(())

@@ -5,6 +5,7 @@ use super::body::Json;
 use super::parse::{self, DiscountBody, LineBody, TenderBody};
 use super::sales::{Sale, TaxGroupBody, as_answered, groups};
 use super::state::Shared;
+use crate::app::acquire;
 use crate::app::carts::{self, Cart, CartState, NewCart};
 use crate::app::checkout::{self, CheckoutRequest};
 use crate::app::clock::Now;
@@ -213,7 +214,12 @@ pub async fn add_line(
 ) -> Reply {
     let id = parse::id(&id, "/id")?;
     let line = body.parse("")?;
-    answer(change(&shared, move |node, now| carts::add(node, now, &id, &line)).await)
+    let cart = change(&shared, move |node, now| carts::add(node, now, &id, &line)).await?;
+    if shared.peers.any() {
+        // Nobody at the till waits for it: the rights are there when the cart is paid.
+        tokio::spawn(async move { shared.cover(|conn| acquire::of_cart(conn, &id)).await });
+    }
+    answer(Ok(cart))
 }
 
 /// Changes how much of a line is bought.
@@ -322,6 +328,7 @@ pub async fn check_out(
         till: body.till.as_deref().map(Till::parse).transpose()?,
         expected_total: body.expected_total.map(Money),
     };
+    shared.cover(|conn| acquire::of_cart(conn, &id)).await;
     let booked = shared.writer.ask(move |node, now| checkout::check_out(node, now, &id, request)).await?;
     metrics::counter!("tradepost_sales_total").increment(1);
     shared.tell("cart.updated", format!("{{\"id\":\"{id}\",\"state\":\"paid\"}}"));

@@ -3,8 +3,8 @@
 use super::answer::{Refused, Reply, text};
 use super::state::Shared;
 use super::{
-    body, carts, catalog, customers, enrolment, events, exports, guard, ops, page, products, receipts,
-    refunds, sales, stock, sync, till, totals,
+    body, carts, catalog, counts, customers, deliveries, enrolment, events, exports, guard, ops, page,
+    products, receipts, refunds, reservations, sales, stock, sync, till, totals, transfers,
 };
 use crate::app::problem::{Code, no};
 use axum::Router;
@@ -59,7 +59,19 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(catalog::put_price))
         .routes(routes!(stock::list_stock))
         .routes(routes!(stock::get_stock))
-        .routes(routes!(stock::put_delivery))
+        .routes(routes!(stock::grant))
+        .routes(routes!(counts::begin, counts::list_counts))
+        .routes(routes!(counts::get_count, counts::abandon))
+        .routes(routes!(counts::finish))
+        .routes(routes!(deliveries::list_deliveries))
+        .routes(routes!(deliveries::get_delivery, stock::put_delivery))
+        .routes(routes!(transfers::list_transfers, transfers::ship))
+        .routes(routes!(transfers::get_transfer))
+        .routes(routes!(transfers::receive))
+        .routes(routes!(reservations::list_reservations))
+        .routes(routes!(reservations::get_reservation))
+        .routes(routes!(reservations::fulfil))
+        .routes(routes!(reservations::cancel))
         .routes(routes!(stock::put_adjustment))
         .routes(routes!(customers::put_customer, customers::get_customer, customers::erase_customer))
         .routes(routes!(totals::get_totals))

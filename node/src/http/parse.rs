@@ -37,6 +37,8 @@ pub struct LineBody {
     pub serials: Vec<String>,
     /// The age check.
     pub age_check: Option<AgeCheckBody>,
+    /// The reservation that this line hands over; in a sale of one call.
+    pub reservation: Option<String>,
 }
 
 /// A discount somebody gives.
@@ -244,6 +246,11 @@ impl LineBody {
             discounts: discounts(&self.discounts, &format!("{at}/discounts"))?,
             serials: serials(&self.serials, &format!("{at}/serials"))?,
             age_check: self.age_check.as_ref().map(|check| age_check(check, at)).transpose()?,
+            reservation: self
+                .reservation
+                .as_deref()
+                .map(|r| id(r, &format!("{at}/reservation")))
+                .transpose()?,
         })
     }
 }

@@ -4,6 +4,7 @@ use super::answer::{Page, Reply, created, ok};
 use super::body::Json;
 use super::parse::{self, DiscountBody, ExemptionBody, LineBody, Paging, TenderBody};
 use super::state::Shared;
+use crate::app::acquire;
 use crate::app::books::{self, Booked};
 use crate::app::export::number;
 use crate::app::problem::{Answer, Code, no};
@@ -197,6 +198,10 @@ pub async fn put_sale(
     Json(body): Json<SaleBody>,
 ) -> Reply {
     let request = parse_sale(&id, &body)?;
+    if shared.peers.any() {
+        let rules = shared.rules()?;
+        shared.cover(|conn| acquire::of_sale(conn, &rules.settings, &request)).await;
+    }
     let booked = shared.writer.ask(move |node, now| sell::sell(node, now, &request)).await?;
     metrics::counter!("tradepost_sales_total").increment(1);
     Ok(created(&as_answered(booked)?))

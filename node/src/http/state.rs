@@ -1,9 +1,11 @@
 //! What every handler has at hand.
 
+use crate::app::acquire::Wants;
 use crate::app::node::Rulebook;
 use crate::app::problem::{Answer, Stop};
 use crate::db::{Fault, Reads};
 use crate::link::{EnrolAsk, Link, Told};
+use crate::peers::Peers;
 use crate::writer::{Machine, Pulse, Writer};
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +32,8 @@ pub struct Inner {
     pub link: watch::Receiver<Link>,
     /// Pokes the sync daemon.
     pub poke: Arc<Notify>,
+    /// The neighbours that can be asked for rights.
+    pub peers: Arc<Peers>,
     /// Asks the sync daemon to enrol the node.
     pub enrol: mpsc::Sender<EnrolAsk>,
     /// What is told at `/v1/events`.
@@ -68,6 +72,8 @@ pub struct Given {
     /// See [`Inner`].
     pub poke: Arc<Notify>,
     /// See [`Inner`].
+    pub peers: Arc<Peers>,
+    /// See [`Inner`].
     pub enrol: mpsc::Sender<EnrolAsk>,
     /// See [`Inner`].
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
@@ -76,7 +82,7 @@ pub struct Given {
 impl Shared {
     /// Puts it together.
     pub fn new(given: Given) -> Self {
-        let Given { writer, reads, machine, till, hosts, link, poke, enrol, metrics } = given;
+        let Given { writer, reads, machine, till, hosts, link, poke, peers, enrol, metrics } = given;
         Self(Arc::new(Inner {
             writer,
             reads,
@@ -85,6 +91,7 @@ impl Shared {
             hosts,
             link,
             poke,
+            peers,
             enrol,
             told: broadcast::channel(64).0,
             metrics,
@@ -112,6 +119,12 @@ impl Shared {
         let shared = self.clone();
         let done = tokio::task::spawn_blocking(move || shared.read(look)).await;
         done.map_err(|e| Stop::Fault(Fault::Fatal(e.to_string())))?
+    }
+
+    /// Asks neighbours for rights that `wants` lacks here, within a budget; then it is sold with what there is
+    /// (`model.md` §2, In the store, offline).
+    pub async fn cover(&self, wants: impl Fn(&Connection) -> Result<Wants, Fault>) {
+        self.0.peers.cover(&self.0.reads, self.0.writer.pulse(), wants).await;
     }
 
     /// The rules of the counter as they are now.

@@ -4,7 +4,8 @@ use super::answer::{Reply, json, ok};
 use super::state::Shared;
 use super::totals::HeadOut;
 use crate::app::status;
-use crate::link::LinkState;
+use crate::db::incarnations::{Known, Part};
+use crate::link::{Link, LinkState};
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
@@ -35,6 +36,8 @@ pub struct SyncStatus {
     pub catalog: CatalogStatus,
     /// `never`, `online`, `syncing` or `offline`.
     pub link: &'static str,
+    /// The store's other nodes.
+    pub neighbours: Vec<NeighbourOut>,
     /// Bytes on the wire since the start.
     pub bytes_sent: u64,
     /// Bytes on the wire since the start.
@@ -53,6 +56,25 @@ pub struct HubOut {
     /// How long ago it was heard of.
     pub last_contact_ms_ago: Option<i64>,
     /// Why the last attempt ended.
+    pub last_error: Option<String>,
+}
+
+/// Another node of the store.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NeighbourOut {
+    /// Its name in the roster.
+    pub name: String,
+    /// Its incarnation.
+    pub incarnation: String,
+    /// `online`, `syncing` or `offline`.
+    pub link: &'static str,
+    /// Its log is held here up to this seq.
+    pub held_seq: u64,
+    /// It holds this node's own log up to this seq, as far as it said.
+    pub holds_seq: u64,
+    /// How long ago it was heard of.
+    pub last_contact_ms_ago: Option<i64>,
+    /// Why the last conversation ended.
     pub last_error: Option<String>,
 }
 
@@ -96,7 +118,7 @@ pub(super) fn current(shared: &Shared) -> Result<SyncStatus, crate::app::Stop> {
             address,
             connected: matches!(link.state, LinkState::Online | LinkState::Syncing),
             last_contact_ms_ago: link.last_contact.map(|at| (wall - at).max(0)),
-            last_error: link.last_error,
+            last_error: link.last_error.clone(),
         },
         incarnation: me.map(|k| k.id().to_string()).unwrap_or_default(),
         registered: me.is_some_and(|k| k.registered && !k.fenced),
@@ -113,16 +135,37 @@ pub(super) fn current(shared: &Shared) -> Result<SyncStatus, crate::app::Stop> {
             version: standing.catalog.version,
             hub_version: link.hub_catalog.version.max(standing.catalog.version),
         },
-        link: match link.state {
-            _ if standing.hub.is_none() => "never",
-            LinkState::Never | LinkState::Offline => "offline",
-            LinkState::Online => "online",
-            LinkState::Syncing => "syncing",
-        },
+        link: if standing.hub.is_none() { "never" } else { state_name(link.state) },
+        neighbours: neighbours(&standing, &link, wall),
         bytes_sent: link.bytes_sent,
         bytes_received: link.bytes_received,
         clock_skew_ms: link.clock_skew_ms,
     })
+}
+
+fn neighbours(standing: &status::Standing, link: &Link, wall: i64) -> Vec<NeighbourOut> {
+    let others = standing.streams.iter().filter(|known| known.part == Part::Other && known.admitted());
+    let one = |known: &Known| {
+        let told = link.neighbours.get(&known.id()).cloned().unwrap_or_default();
+        NeighbourOut {
+            name: known.name.clone(),
+            incarnation: known.id().to_string(),
+            link: state_name(told.state),
+            held_seq: known.head.seq,
+            holds_seq: told.holds,
+            last_contact_ms_ago: told.last_contact.map(|at| (wall - at).max(0)),
+            last_error: told.last_error,
+        }
+    };
+    others.map(one).collect()
+}
+
+fn state_name(state: LinkState) -> &'static str {
+    match state {
+        LinkState::Never | LinkState::Offline => "offline",
+        LinkState::Online => "online",
+        LinkState::Syncing => "syncing",
+    }
 }
 
 /// Synchronises at once instead of at the next attempt.

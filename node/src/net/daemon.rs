@@ -1,17 +1,19 @@
 //! The sync daemon: connects, keeps a session up, and tries again with jitter. Nobody who sells waits for it.
 
 use super::pump::{self, Ended};
-use super::{enrol, tls};
+use super::{enrol, rejoin, tls};
 use crate::app::enrol::Hub;
 use crate::app::problem::Stop;
 use crate::db::{Fault, Reads};
 use crate::link::{EnrolAsk, Link, LinkState};
+use crate::peers::Peers;
 use crate::writer::{Machine, Writer};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tls::Meter;
 use tokio::sync::{Notify, mpsc, watch};
+use tradepost_sync::session::Refusal;
 use tradepost_sync::signing::Device;
 
 /// Name and version, for people.
@@ -40,6 +42,8 @@ pub struct Context {
     pub poke: Arc<Notify>,
     /// Where the link stands.
     pub link: Arc<watch::Sender<Link>>,
+    /// The neighbours that can be asked for rights.
+    pub peers: Arc<Peers>,
 }
 
 impl Context {
@@ -89,10 +93,40 @@ pub async fn run(context: Context, mut asks: mpsc::Receiver<EnrolAsk>) {
             link.last_error = Some(ended.why.clone());
         });
         tracing::info!(why = %ended.why, "the session ended");
+        if come_back(&context, &hub, &ended).await {
+            continue;
+        }
         if ended.for_good {
             tracing::error!("the hub refuses this node; a person must look");
         }
         pause(&context, attempt).await;
+    }
+}
+
+/// A fenced memory writes no more and a new one begins; a new one asks to be taken in (`model.md` §3, Amnesia). Answers
+/// whether the hub is to be called again at once.
+async fn come_back(context: &Context, hub: &Hub, ended: &Ended) -> bool {
+    match ended.refused {
+        Some(Refusal::Fenced) => {
+            let told = context.writer.pulse().borrow().head.incarnation;
+            let begun = context.writer.ask_alone(move |node, now| {
+                if node.mark().incarnation != told {
+                    return Ok(());
+                }
+                tracing::error!("the hub has fenced this node: a new incarnation begins");
+                crate::app::start::begin_again(node, now)
+            });
+            begun.await.is_ok()
+        }
+        Some(Refusal::Unknown) => match rejoin::rejoin(context, hub).await {
+            Ok(()) => true,
+            Err(why) => {
+                tracing::warn!(%why, "the hub does not take this node back");
+                context.tell(|link| link.last_error = Some(why));
+                false
+            }
+        },
+        _ => false,
     }
 }
 
@@ -105,8 +139,8 @@ async fn one_session(context: &Context, hub: &Hub) -> Ended {
     let address = context.hub_override.clone().unwrap_or_else(|| hub.address.clone());
     context.tell(|link| link.address = Some(address.clone()));
     match tls::connect(&address, hub.fingerprint, Arc::clone(&context.meter)).await {
-        Ok(channel) => pump::run(context, hub, channel).await,
-        Err(why) => Ended { why, met: false, for_good: false },
+        Ok(channel) => pump::with_hub(context, hub, channel).await,
+        Err(why) => Ended { why, met: false, for_good: false, refused: None },
     }
 }
 

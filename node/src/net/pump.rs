@@ -1,4 +1,5 @@
-//! The pump: gives the session one input, drains its outputs, does what they say (`house.md`, A sync round).
+//! The pump: gives the session one input, drains its outputs, does what they say (`house.md`, A sync round). One pump
+//! drives both kinds of link: to the hub over gRPC, to a neighbour over the LAN.
 //!
 //! It always reads while it writes: what the disk does runs beside the link, and frames leave over a queue.
 
@@ -6,11 +7,13 @@ use super::daemon::{Context, PROGRAM, as_reason};
 use crate::app::enrol::Hub;
 use crate::app::problem::{Answer, Stop};
 use crate::app::stretch::{self, Asked};
-use crate::app::{catalog, join, node};
-use crate::db::incarnations;
-use crate::link::LinkState;
+use crate::app::{acquire, barrier, catalog, customers, join, node};
+use crate::db::incarnations::{self, Part};
+use crate::link::{LinkState, Neighbour};
+use crate::peers::AcquireAsk;
+use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tradepost_commerce::document::CatalogVersion;
@@ -19,21 +22,27 @@ use tradepost_proto::sync::v1::Frame;
 use tradepost_proto::sync::v1::sync_service_client::SyncServiceClient;
 use tradepost_sync::clock::Tau;
 use tradepost_sync::frontier::{Frontier, HeadMark};
-use tradepost_sync::limits::FRAME_BYTES_MAX;
-use tradepost_sync::session::{Applied, Closing, Input, Local, Output, Refusal, Role, Session};
+use tradepost_sync::ids::Incarnation;
+use tradepost_sync::limits::{ASKS_MAX, FRAME_BYTES_MAX};
+use tradepost_sync::session::{
+    Acquire, Applied, BarrierWord, Closing, Hello, Input, Local, Output, Refusal, Role, Session,
+};
+use tradepost_sync::signing::DeviceKey;
 
 /// Frames that may wait for the link; the session's own window keeps them few.
-const FRAMES_MAX: usize = 64;
+pub(super) const FRAMES_MAX: usize = 64;
 
 /// How a session ended.
 #[derive(Clone, Debug)]
 pub struct Ended {
     /// In words.
     pub why: String,
-    /// Whether the hub was met and proven.
+    /// Whether the other side was met and proven.
     pub met: bool,
     /// Whether trying again is of no use.
     pub for_good: bool,
+    /// What the other side said, where it refused.
+    pub refused: Option<Refusal>,
 }
 
 /// What comes back from the disk.
@@ -42,68 +51,119 @@ enum Done {
     Broken(Stop),
 }
 
-/// Drives one session over a channel until it ends.
-pub async fn run(context: &Context, hub: &Hub, channel: Channel) -> Ended {
-    match Pump::begin(context, hub, channel).await {
-        Ok(pump) => pump.run().await,
-        Err(why) => Ended { why, met: false, for_good: false },
+/// What the other side says.
+enum Heard {
+    Hub(Box<tonic::Streaming<Frame>>),
+    Neighbour(mpsc::Receiver<Frame>),
+}
+
+impl Heard {
+    async fn next(&mut self) -> Result<Option<Frame>, String> {
+        match self {
+            Self::Hub(frames) => frames.message().await.map_err(|status| status.message().to_owned()),
+            Self::Neighbour(frames) => Ok(frames.recv().await),
+        }
     }
+}
+
+/// Drives one session with the hub over a channel until it ends.
+pub async fn with_hub(context: &Context, hub: &Hub, channel: Channel) -> Ended {
+    let never = |why: String| Ended { why, met: false, for_good: false, refused: None };
+    let (frames, outgoing) = mpsc::channel(FRAMES_MAX);
+    let local = match local(context, Role::Node, hub.key) {
+        Ok(local) => local,
+        Err(stop) => return never(as_reason(&stop)),
+    };
+    // The first word must be on its way before the hub answers the call at all.
+    let mut pump = Pump::new(context, local, frames);
+    if let Some(ended) = pump.start().await {
+        return ended;
+    }
+    let mut client = SyncServiceClient::new(channel)
+        .max_decoding_message_size(FRAME_BYTES_MAX)
+        .max_encoding_message_size(FRAME_BYTES_MAX);
+    let call = client.sync(ReceiverStream::new(outgoing));
+    match tokio::time::timeout(Duration::from_secs(7), call).await {
+        Err(_) => never("the hub did not answer".to_owned()),
+        Ok(Err(status)) => never(status.message().to_owned()),
+        Ok(Ok(answered)) => pump.run(Heard::Hub(Box::new(answered.into_inner()))).await,
+    }
+}
+
+/// Drives one session with the neighbour that holds `key`, over two queues of frames, until it ends.
+pub(super) async fn with_neighbour(
+    context: &Context,
+    key: DeviceKey,
+    frames: mpsc::Sender<Frame>,
+    heard: mpsc::Receiver<Frame>,
+) -> Ended {
+    let local = match local(context, Role::Neighbour, key) {
+        Ok(local) => local,
+        Err(stop) => return Ended { why: as_reason(&stop), met: false, for_good: false, refused: None },
+    };
+    let mut pump = Pump::new(context, local, frames);
+    if let Some(ended) = pump.start().await {
+        return ended;
+    }
+    pump.run(Heard::Neighbour(heard)).await
 }
 
 struct Pump<'a> {
     context: &'a Context,
+    role: Role,
     session: Session,
     frames: mpsc::Sender<Frame>,
-    heard: tonic::Streaming<Frame>,
     done: mpsc::UnboundedReceiver<Done>,
     disk: mpsc::UnboundedSender<Done>,
+    /// The store's `H_s`, and its end when the roster was last looked at.
+    hub: Option<Incarnation>,
+    roster_at: Option<HeadMark>,
     wake_at: Option<i64>,
-    self_fenced: bool,
-    met: bool,
+    /// Who was met and proven.
+    peer: Option<Incarnation>,
+    /// Requests for rights: by whoever sells here, and those on their way.
+    asks: (mpsc::Sender<AcquireAsk>, mpsc::Receiver<AcquireAsk>),
+    asked: BTreeMap<u64, oneshot::Sender<u64>>,
+    next_ask: u64,
+}
+
+impl Drop for Pump<'_> {
+    fn drop(&mut self) {
+        if let (Role::Neighbour, Some(peer)) = (self.role, self.peer) {
+            self.context.peers.gone(&peer, &self.asks.0);
+        }
+    }
 }
 
 impl<'a> Pump<'a> {
-    async fn begin(context: &'a Context, hub: &Hub, channel: Channel) -> Result<Self, String> {
-        let local = local(context, hub).map_err(|stop| as_reason(&stop))?;
-        let (frames, outgoing) = mpsc::channel(FRAMES_MAX);
-        let mut session = Session::new(local);
-        session.handle(context.machine.boot(), Input::Start);
+    fn new(context: &'a Context, local: Local, frames: mpsc::Sender<Frame>) -> Self {
         let (disk, done) = mpsc::unbounded_channel();
-        // The first word must be on its way before the hub answers the call at all.
-        let mut early = Vec::new();
-        while let Some(output) = session.poll() {
-            match output {
-                Output::Send(message) => frames.send(to_frame(&message)).await.map_err(|e| e.to_string())?,
-                other => early.push(other),
-            }
-        }
-        let mut client = SyncServiceClient::new(channel)
-            .max_decoding_message_size(FRAME_BYTES_MAX)
-            .max_encoding_message_size(FRAME_BYTES_MAX);
-        let call = client.sync(ReceiverStream::new(outgoing));
-        let answered = tokio::time::timeout(Duration::from_secs(7), call).await;
-        let answered = answered.map_err(|_| "the hub did not answer".to_owned())?;
-        let heard = answered.map_err(|status| status.message().to_owned())?.into_inner();
-        let mut pump = Self {
+        let (role, hub) = (local.role, local.roster_of);
+        Self {
             context,
-            session,
+            role,
+            session: Session::new(local),
             frames,
-            heard,
             done,
             disk,
+            hub,
+            roster_at: None,
             wake_at: None,
-            self_fenced: false,
-            met: false,
-        };
-        for output in early {
-            pump.act(output).await;
+            peer: None,
+            asks: mpsc::channel(ASKS_MAX),
+            asked: BTreeMap::new(),
+            next_ask: 1,
         }
-        Ok(pump)
     }
 
-    async fn run(mut self) -> Ended {
+    async fn start(&mut self) -> Option<Ended> {
+        self.session.handle(self.context.machine.boot(), Input::Start);
+        self.drain().await
+    }
+
+    async fn run(mut self, mut heard: Heard) -> Ended {
         let mut pulse = self.context.writer.pulse();
-        // What was written while the call was being made is news too.
+        // What was written while the link was being made is news too.
         pulse.mark_changed();
         loop {
             let input = tokio::select! {
@@ -113,7 +173,7 @@ impl<'a> Pump<'a> {
                     Some(Done::Broken(stop)) => return self.end(as_reason(&stop)),
                     None => return self.end("the disk is gone".to_owned()),
                 },
-                frame = self.heard.message() => match frame {
+                frame = heard.next() => match frame {
                     Ok(Some(frame)) => match from_frame(frame) {
                         Ok(message) => {
                             self.contact();
@@ -121,18 +181,24 @@ impl<'a> Pump<'a> {
                         }
                         Err(bad) => return self.end(bad.to_string()),
                     },
-                    Ok(None) => return self.end("the hub ended the session".to_owned()),
-                    Err(status) => return self.end(status.message().to_owned()),
+                    Ok(None) => return self.end(format!("{} ended the session", self.them())),
+                    Err(why) => return self.end(why),
                 },
+                Some(ask) = self.asks.1.recv() => self.pass_on(ask),
                 changed = pulse.changed() => match changed {
                     Ok(()) => {
                         let now = pulse.borrow_and_update().clone();
-                        Input::Local { heads: vec![now.head], catalog: now.catalog }
+                        let roster = self.hub.and_then(|hub| now.others.get(&hub).copied());
+                        if let Err(ended) = self.look_at_the_roster(roster) {
+                            return ended;
+                        }
+                        let others = now.others.values().copied();
+                        Input::Local { heads: others.chain([now.head]).collect(), catalog: now.catalog }
                     }
                     Err(_) => return self.end("the node closes".to_owned()),
                 },
                 () = until(self.wake_at, self.context.machine) => Input::Tick { tau: None },
-                () = self.context.poke.notified() => Input::Tick { tau: None },
+                () = self.context.poke.notified(), if self.role == Role::Node => Input::Tick { tau: None },
             };
             self.session.handle(self.context.machine.boot(), input);
             if let Some(ended) = self.drain().await {
@@ -172,22 +238,44 @@ impl<'a> Pump<'a> {
             Output::ApplyCatalog(entries) => {
                 self.write(move |node, _| Ok(Input::CatalogApplied(catalog::apply_sealed(node, &entries)?)));
             }
-            Output::Acked(head) => self.note_ack(head),
+            Output::Acked(head) => self.acked(head),
             Output::HubTime(tau) => self.hear_time(tau),
-            Output::Met(hello) => {
-                self.met = true;
-                self.context.tell(|link| {
-                    link.state = LinkState::Syncing;
-                    link.last_error = None;
-                    link.hub_catalog = hello.catalog;
-                });
+            Output::Met(hello) => self.met(&hello),
+            Output::SelfFence { why, told } => self.self_fence(why, told),
+            Output::Give(asked) => self.give(asked),
+            Output::Acquired { ask, through } => {
+                if let Some(reply) = self.asked.remove(&ask) {
+                    // Whoever asked may have run out of patience; the rights come all the same.
+                    let _ = reply.send(through);
+                }
             }
-            Output::SelfFence(refusal) => self.self_fence(refusal),
+            Output::Barrier(word) => self.hear_of_barrier(word),
+            Output::ReadRecords { held } => self.read_records(held),
+            Output::ApplyRecords(records) => {
+                self.write(move |node, _| Ok(Input::RecordsApplied(Some(customers::take(node, &records)?))));
+            }
             Output::WaitUntil(at) => self.wake_at = Some(at),
             Output::Close(closing) => return Some(self.close(closing)),
             Output::Identify(_) | Output::ReadCatalog { .. } | Output::CatalogAcked(_) => {}
         }
         None
+    }
+
+    fn met(&mut self, hello: &Hello) {
+        self.peer = Some(hello.incarnation);
+        if self.role == Role::Neighbour {
+            self.context.peers.met(hello.incarnation, self.asks.0.clone());
+            let held = self.context.writer.pulse().borrow().head;
+            tracing::info!(neighbour = %hello.incarnation, own_seq = held.seq, "a neighbour was met");
+        }
+        let catalog = hello.catalog;
+        self.context.tell(|link| {
+            if self.role == Role::Node {
+                (link.state, link.last_error, link.hub_catalog) = (LinkState::Syncing, None, catalog);
+            }
+        });
+        self.tell_of_neighbour(|link| (link.state, link.last_error) = (LinkState::Syncing, None));
+        self.contact();
     }
 
     fn read(&self, asked: Asked) {
@@ -214,13 +302,79 @@ impl<'a> Pump<'a> {
         });
     }
 
-    /// How far the hub holds a stream is a hint for people, so nobody waits for it to be written.
-    fn note_ack(&self, head: HeadMark) {
+    fn read_records(&self, held: Option<u64>) {
+        self.write(move |node, _| {
+            held.map_or(Ok(()), |held| customers::said(node, held))?;
+            Ok(Input::RecordsRead(customers::offer(node.conn())?))
+        });
+    }
+
+    /// The hub's word about a barrier is answered once the answer is durable; where there is none yet it asks again.
+    fn hear_of_barrier(&self, word: BarrierWord) {
+        let (writer, disk) = (self.context.writer.clone(), self.disk.clone());
+        tokio::spawn(async move {
+            match writer.ask(move |node, _| barrier::hear(node, &word)).await {
+                Ok(Some(answer)) => {
+                    let _ = disk.send(Done::Input(Box::new(Input::Barrier(answer))));
+                }
+                Ok(None) => {}
+                Err(stop) => {
+                    let _ = disk.send(Done::Broken(stop));
+                }
+            }
+        });
+    }
+
+    /// What a neighbour asks for is given in a group of its own commit, and answered once that is durable.
+    fn give(&self, asked: Acquire) {
+        let Some(to) = self.peer else { return };
+        self.write(move |node, now| {
+            let head = acquire::give(node, now, &to, &asked)?;
+            Ok(Input::Given { ask: asked.ask, head })
+        });
+    }
+
+    fn pass_on(&mut self, ask: AcquireAsk) -> Input {
+        let number = self.next_ask;
+        self.next_ask += 1;
+        // Nobody waits for these any longer.
+        self.asked.retain(|_, reply| !reply.is_closed());
+        self.asked.insert(number, ask.reply);
+        Input::Acquire(Acquire { ask: number, sku: ask.sku, at_least: ask.at_least })
+    }
+
+    /// A neighbour that the roster lets in no longer is left.
+    fn look_at_the_roster(&mut self, roster: Option<HeadMark>) -> Result<(), Ended> {
+        let Some(peer) = self.peer.filter(|_| self.role == Role::Neighbour && roster != self.roster_at)
+        else {
+            return Ok(());
+        };
+        self.roster_at = roster;
+        let known = self.context.reads.with::<_, Stop>(|conn| Ok(incarnations::find(conn, &peer)?));
+        match known {
+            Ok(Some(known)) if known.admitted() => Ok(()),
+            Ok(_) => Err(self.end("the roster lets it in no longer".to_owned())),
+            Err(stop) => Err(self.end(as_reason(&stop))),
+        }
+    }
+
+    /// How far the hub holds a stream is a hint for people, so nobody waits for it to be written; how far a neighbour
+    /// does is not even written.
+    fn acked(&self, head: HeadMark) {
+        if self.role == Role::Neighbour {
+            if head.incarnation == self.context.writer.pulse().borrow().head.incarnation {
+                self.tell_of_neighbour(|link| link.holds = link.holds.max(head.seq));
+            }
+            return;
+        }
         let writer = self.context.writer.clone();
         tokio::spawn(async move {
             let noted = writer
                 .ask(move |node, _| {
-                    if let Some(known) = incarnations::find(node.conn(), &head.incarnation)? {
+                    let known = incarnations::find(node.conn(), &head.incarnation)?;
+                    // Of others' streams nobody asks, and a commit for each would be too dear.
+                    let own = |part| matches!(part, Part::Present | Part::Lone | Part::Lost);
+                    if let Some(known) = known.filter(|known| own(known.part)) {
                         incarnations::set_acked(node.conn(), known.no, head.seq)?;
                         node.touch();
                     }
@@ -247,14 +401,21 @@ impl<'a> Pump<'a> {
         });
     }
 
-    /// The hub knows more of this node than it does itself: this memory writes no more (`model.md` §3). The next
-    /// start begins a new incarnation.
-    fn self_fence(&mut self, refusal: Refusal) {
-        tracing::error!(?refusal, "the hub holds another memory of this node: a new incarnation is needed");
-        self.self_fenced = true;
+    /// The other side knows more of this node than it does itself: this memory writes no more (`model.md` §3) and goes
+    /// on as a new incarnation. Where the log holds what was told after all, it had only grown meanwhile.
+    fn self_fence(&mut self, why: Refusal, told: Option<HeadMark>) {
         let (writer, disk) = (self.context.writer.clone(), self.disk.clone());
+        let fence = move |node: &mut node::Node, now| {
+            if let Some(told) = told
+                && (told.incarnation != node.mark().incarnation || stretch::holds(node.conn(), &told)?)
+            {
+                return Ok(());
+            }
+            tracing::error!(?why, "another memory of this node is held elsewhere: a new incarnation begins");
+            crate::app::start::begin_again(node, now)
+        };
         tokio::spawn(async move {
-            if let Err(stop) = writer.ask_alone(crate::app::start::begin_again).await {
+            if let Err(stop) = writer.ask_alone(fence).await {
                 let _ = disk.send(Done::Broken(stop));
             }
         });
@@ -262,18 +423,39 @@ impl<'a> Pump<'a> {
 
     fn contact(&self) {
         let wall = self.context.machine.wall();
-        self.context.tell(|link| link.last_contact = Some(wall));
+        match self.role {
+            Role::Neighbour => self.tell_of_neighbour(|link| link.last_contact = Some(wall)),
+            _ => self.context.tell(|link| link.last_contact = Some(wall)),
+        }
+    }
+
+    fn tell_of_neighbour(&self, change: impl FnOnce(&mut Neighbour)) {
+        if let (Role::Neighbour, Some(peer)) = (self.role, self.peer) {
+            self.context.tell(|link| change(link.neighbours.entry(peer).or_default()));
+        }
     }
 
     fn show(&self) {
-        if !self.met {
+        let Some(peer) = self.peer else { return };
+        let state = if self.session.level() { LinkState::Online } else { LinkState::Syncing };
+        let shown = {
+            let link = self.context.link.borrow();
+            match self.role {
+                Role::Neighbour => link.neighbours.get(&peer).map(|neighbour| neighbour.state),
+                _ => Some(link.state),
+            }
+        };
+        if shown == Some(state) {
             return;
         }
-        let state = if self.session.level() { LinkState::Online } else { LinkState::Syncing };
-        let shown = self.context.link.borrow().state;
-        if shown != state {
-            self.context.tell(|link| link.state = state);
+        match self.role {
+            Role::Neighbour => self.tell_of_neighbour(|link| link.state = state),
+            _ => self.context.tell(|link| link.state = state),
         }
+    }
+
+    fn them(&self) -> &'static str {
+        if self.role == Role::Neighbour { "the neighbour" } else { "the hub" }
     }
 
     fn close(&self, closing: Closing) -> Ended {
@@ -282,17 +464,24 @@ impl<'a> Pump<'a> {
             Closing::PeerRefused(Refusal::Protocol | Refusal::Unknown | Refusal::Fenced)
                 | Closing::Refused(Refusal::Protocol | Refusal::Signature)
         );
+        let them = self.them();
         let why = match closing {
-            Closing::Refused(refusal) => format!("the hub was refused: {refusal:?}"),
-            Closing::PeerRefused(refusal) => format!("the hub refuses: {refusal:?}"),
-            Closing::Silence => "the hub is silent".to_owned(),
+            Closing::Refused(refusal) => format!("{them} was refused: {refusal:?}"),
+            Closing::PeerRefused(refusal) => format!("{them} refuses: {refusal:?}"),
+            Closing::Silence => format!("{them} is silent"),
             Closing::Stalled => "nothing moved".to_owned(),
         };
-        Ended { why, met: self.met, for_good }
+        let refused = match closing {
+            Closing::PeerRefused(refusal) => Some(refusal),
+            _ => None,
+        };
+        Ended { for_good, refused, ..self.end(why) }
     }
 
     fn end(&self, why: String) -> Ended {
-        Ended { why, met: self.met, for_good: false }
+        let error = why.clone();
+        self.tell_of_neighbour(|link| (link.state, link.last_error) = (LinkState::Offline, Some(error)));
+        Ended { why, met: self.peer.is_some(), for_good: false, refused: None }
     }
 }
 
@@ -301,15 +490,23 @@ async fn until(at: Option<i64>, machine: crate::writer::Machine) {
     tokio::time::sleep(Duration::from_millis(u64::try_from(wait).unwrap_or(0))).await;
 }
 
-fn local(context: &Context, hub: &Hub) -> Answer<Local> {
+fn local(context: &Context, role: Role, peer_key: DeviceKey) -> Answer<Local> {
     let pulse = context.writer.pulse().borrow().clone();
-    let (frontier, catalog): (Frontier, CatalogVersion) = context
-        .reads
-        .with::<_, Stop>(|conn| Ok((incarnations::frontier(conn)?, node::catalog_version(conn)?)))?;
+    type Found = (Frontier, CatalogVersion, Vec<Incarnation>, Option<Incarnation>);
+    let (frontier, catalog, members, roster_of): Found = context.reads.with::<_, Stop>(|conn| {
+        let neighbours = incarnations::neighbours(conn)?;
+        let bearers = neighbours.iter().filter(|known| known.device_key == Some(peer_key));
+        Ok((
+            incarnations::frontier(conn)?,
+            node::catalog_version(conn)?,
+            bearers.map(incarnations::Known::id).collect(),
+            incarnations::hub(conn)?.map(|known| known.id()),
+        ))
+    })?;
     let mut nonce = [0u8; 32];
     getrandom::fill(&mut nonce).map_err(|e| Stop::Fault(crate::db::Fault::Fatal(e.to_string())))?;
     Ok(Local {
-        role: Role::Node,
+        role,
         incarnation: pulse.head.incarnation,
         device: context.device.clone(),
         nonce,
@@ -317,6 +514,8 @@ fn local(context: &Context, hub: &Hub) -> Answer<Local> {
         catalog,
         wall: context.machine.wall(),
         program: PROGRAM.to_owned(),
-        peer_key: Some(hub.key),
+        peer_key: Some(peer_key),
+        members,
+        roster_of,
     })
 }

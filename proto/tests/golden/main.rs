@@ -8,7 +8,7 @@ mod stock;
 
 use prost::Message as _;
 use std::path::PathBuf;
-use tradepost_commerce::document::{CatalogVersion, StaffId};
+use tradepost_commerce::document::{CatalogVersion, Sku, StaffId};
 use tradepost_proto::convert::{from_frame, to_frame};
 use tradepost_sync::body::{Body, CutHead, Kind};
 use tradepost_sync::catalog::SealedEntry;
@@ -16,7 +16,9 @@ use tradepost_sync::clock::Tau;
 use tradepost_sync::event::{Event, Head, Stamp};
 use tradepost_sync::frontier::HeadMark;
 use tradepost_sync::ids::{Hash, Id, Incarnation};
-use tradepost_sync::session::{Batch, Encoding, Hello, Message, Refusal};
+use tradepost_sync::session::{
+    Acquire, BarrierWord, Batch, CustomerRecord, Encoding, Hello, Message, Records, Refusal,
+};
 
 pub(crate) const NODE: Incarnation = Incarnation([0xa1; 16]);
 pub(crate) const OTHER: Incarnation = Incarnation([0xb2; 16]);
@@ -84,6 +86,13 @@ fn the_hash_of_an_event_is_frozen() {
     check("event.hash.txt", hash.to_string().as_bytes());
 }
 
+fn records() -> Records {
+    let person = Some("{\"name\":\"Ada\"}".to_owned());
+    let known = CustomerRecord { id: id(1), version: 3, person, price_list: "staff".to_owned() };
+    let erased = CustomerRecord { id: id(2), version: 4, person: None, price_list: String::new() };
+    Records { through: 9, records: vec![known, erased] }
+}
+
 fn messages() -> Vec<(&'static str, Message)> {
     let mark = HeadMark { incarnation: NODE, seq: 42, hash: Hash([3; 32]) };
     let catalog = CatalogVersion { epoch: 1, version: 9 };
@@ -120,6 +129,15 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("catalog_ack", Message::CatalogAck(catalog)),
         ("heartbeat", Message::Heartbeat { tau: Some(Tau::told(2, 7)) }),
         ("refuse", Message::Refuse(Refusal::Amnesia)),
+        ("acquire", Message::Acquire(Acquire { ask: 7, sku: Sku("MILK".to_owned()), at_least: 12 })),
+        ("acquired", Message::Acquired { ask: 7, through: 42 }),
+        ("declined", Message::Declined(OTHER)),
+        ("barrier_ask", Message::Barrier(BarrierWord::Ask { barrier: id(7) })),
+        ("barrier_reply", Message::Barrier(BarrierWord::Reply { barrier: id(7), heads: vec![mark] })),
+        ("cap_proposal", Message::Barrier(BarrierWord::Proposal { barrier: id(7), caps: vec![mark] })),
+        ("cap_ack", Message::Barrier(BarrierWord::Ack { barrier: id(7) })),
+        ("records", Message::Records(records())),
+        ("records_ack", Message::RecordsAck(9)),
     ]
 }
 

@@ -59,6 +59,17 @@ impl Incoming {
         self.awaited.insert(incarnation, from);
     }
 
+    /// Nothing more of a stream is taken for now: what waits of it is of no use.
+    pub(super) fn forget(&mut self, incarnation: Incarnation) {
+        self.queue.retain(|batch| batch.incarnation != incarnation);
+        self.awaited.remove(&incarnation);
+    }
+
+    /// Whether this head is about to come of what is being applied.
+    pub(super) fn brings(&self, head: &HeadMark) -> bool {
+        self.applying.is_some_and(|end| end.incarnation == head.incarnation && end.seq >= head.seq)
+    }
+
     /// Whether something was asked for that has not come.
     pub(super) fn awaits(&self) -> bool {
         !self.awaited.is_empty()

@@ -1,11 +1,12 @@
 //! What two sessions say to each other (`model.md` §6).
 
+use super::Records;
 use crate::catalog::SealedEntry;
 use crate::clock::{Tau, UtcMs};
 use crate::frontier::HeadMark;
-use crate::ids::{Hash, Incarnation};
+use crate::ids::{Hash, Id, Incarnation};
 use crate::signing::SignatureBytes;
-use tradepost_commerce::document::CatalogVersion;
+use tradepost_commerce::document::{CatalogVersion, Sku};
 
 /// The protocol this program speaks.
 pub const PROTOCOL: u32 = 1;
@@ -96,6 +97,47 @@ pub enum Refusal {
     Nonsense,
 }
 
+/// A neighbour asks for rights: `T` from the other side to it shall be at least so much (`model.md` §2). Idempotent: the
+/// same words again give nothing again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acquire {
+    /// Names the request among those of this session.
+    pub ask: u64,
+    /// The item.
+    pub sku: Sku,
+    /// Base units that the asker shall have been given in all.
+    pub at_least: u64,
+}
+
+/// A word about a barrier (`model.md` §3.5). The hub asks and proposes, the node replies and acks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BarrierWord {
+    /// Say what is held, once `barrier.opened` of the hub's stream has frozen the logs that it names.
+    Ask {
+        /// The barrier.
+        barrier: Id,
+    },
+    /// They stand still; this is held.
+    Reply {
+        /// The barrier.
+        barrier: Id,
+        /// Everything that is held.
+        heads: Vec<HeadMark>,
+    },
+    /// Hold these logs up to here, and store that nothing behind it has cells.
+    Proposal {
+        /// The barrier.
+        barrier: Id,
+        /// The last position of each log that has cells; at seq 0 nothing of it has.
+        caps: Vec<HeadMark>,
+    },
+    /// That is durable.
+    Ack {
+        /// The barrier.
+        barrier: Id,
+    },
+}
+
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
@@ -143,4 +185,21 @@ pub enum Message {
     },
     /// The end, with its reason.
     Refuse(Refusal),
+    /// Between neighbours: rights are asked for.
+    Acquire(Acquire),
+    /// Between neighbours: the answer. What was given stands in the giver's own stream and counts there alone.
+    Acquired {
+        /// The request.
+        ask: u64,
+        /// The giver's own stream holds all it gives up to this seq; 0 where it gives nothing.
+        through: u64,
+    },
+    /// Of this stream nothing more is taken for now: its author isn't known to the speaker, or it holds another branch.
+    Declined(Incarnation),
+    /// About a barrier.
+    Barrier(BarrierWord),
+    /// Customers' records, between node and hub.
+    Records(Records),
+    /// They are durable at the speaker, up to this number of the other side's.
+    RecordsAck(u64),
 }

@@ -7,27 +7,34 @@
 //! other. Of each stream a receiver asks for one thing at a time and drops what no longer fits, so a batch that can't
 //! be rebuilt costs one request, whatever was on its way behind it.
 
+mod barrier;
 mod catalog_out;
 mod incoming;
 mod message;
+mod neighbour;
 mod outgoing;
+mod records;
 mod terms;
 #[cfg(test)]
 mod tests;
 
 pub use message::*;
+pub use records::{CustomerRecord, PERSON_BYTES_MAX, RECORDS_MAX, Records};
 pub use terms::*;
 
 use crate::catalog::SealedEntry;
 use crate::clock::{Tau, UtcMs};
 use crate::frontier::HeadMark;
 use crate::ids::{Hash, Incarnation};
-use crate::limits::{CATALOG_ENTRIES_MAX, FRONTIER_HEADS_MAX, HEARTBEAT_MS, PROGRESS_MS_MAX, SILENCE_MS_MAX};
+use crate::limits::{
+    CATALOG_ENTRIES_MAX, DECLINED_MS, FRONTIER_HEADS_MAX, HEARTBEAT_MS, PROGRESS_MS_MAX, SILENCE_MS_MAX,
+};
 use crate::signing::verify_hello;
 use catalog_out::CatalogOut;
 use incoming::Incoming;
 use outgoing::{Heard, Outgoing};
-use std::collections::VecDeque;
+use records::RecordsOut;
+use std::collections::{BTreeSet, VecDeque};
 use tradepost_commerce::document::CatalogVersion;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +65,7 @@ pub struct Session {
     outgoing: Outgoing,
     incoming: Incoming,
     catalog: CatalogOut,
+    records: RecordsOut,
     now: UtcMs,
     heard: UtcMs,
     spoke: UtcMs,
@@ -65,6 +73,8 @@ pub struct Session {
     was_outstanding: bool,
     tau: Option<(Tau, UtcMs)>,
     waiting_until: Option<UtcMs>,
+    /// Requests for rights: asked of the other side, and by it.
+    asks: (BTreeSet<u64>, BTreeSet<u64>),
     out: VecDeque<Output>,
 }
 
@@ -82,6 +92,7 @@ impl Session {
             outgoing: Outgoing::default(),
             incoming: Incoming::default(),
             catalog: CatalogOut::default(),
+            records: RecordsOut::default(),
             now: 0,
             heard: 0,
             spoke: 0,
@@ -89,6 +100,7 @@ impl Session {
             was_outstanding: false,
             tau: None,
             waiting_until: None,
+            asks: Default::default(),
             out: VecDeque::new(),
         }
     }
@@ -105,6 +117,11 @@ impl Session {
             Input::Identified(answer) => self.identified(answer),
             Input::Read(batch) => self.read(batch),
             Input::Applied(applied) => self.applied(applied),
+            Input::Acquire(acquire) => self.acquire(acquire),
+            Input::Given { ask, head } => self.given(ask, head),
+            Input::Barrier(word) => self.say_of_barrier(word),
+            Input::RecordsRead(records) => self.records_read(records),
+            Input::RecordsApplied(through) => self.records_applied(through),
             Input::CatalogRead(entries) => self.catalog_read(entries),
             Input::CatalogApplied(at) => self.catalog_applied(at),
             Input::Local { heads, catalog } => self.grown(&heads, catalog),
@@ -136,6 +153,7 @@ impl Session {
     fn start(&mut self) {
         (self.heard, self.spoke, self.progress) = (self.now, self.now, self.now);
         self.phase = Phase::Greeted;
+        self.outgoing.put_first(self.local.roster_of);
         self.send(Message::Greeting {
             protocol: PROTOCOL,
             protocol_min: PROTOCOL_MIN,
@@ -166,7 +184,7 @@ impl Session {
             return self.refuse(Refusal::Protocol);
         }
         self.peer_nonce = Some(nonce);
-        if self.local.role == Role::Node {
+        if self.local.role != Role::Hub {
             self.say_hello(nonce);
         }
     }
@@ -201,6 +219,8 @@ impl Session {
                 self.out.push_back(Output::Identify(hello));
             }
             Role::Node => self.meet(&hello),
+            Role::Neighbour if self.local.members.contains(&hello.incarnation) => self.meet(&hello),
+            Role::Neighbour => self.refuse(Refusal::Unknown),
         }
     }
 
@@ -217,6 +237,7 @@ impl Session {
         };
         self.outgoing.spare(hello.incarnation);
         self.local.incarnation = caller.hub_incarnation;
+        self.outgoing.put_first(Some(caller.hub_incarnation));
         self.local.frontier.join(&caller.frontier);
         self.local.catalog = self.local.catalog.max(caller.catalog);
         self.local.peer_key = Some(caller.device_key);
@@ -236,6 +257,9 @@ impl Session {
             return self.refuse(Refusal::Signature);
         }
         self.hub_time(hello.tau);
+        if self.local.role == Role::Neighbour {
+            self.outgoing.spare(hello.incarnation);
+        }
         self.level_with(hello);
     }
 
@@ -245,14 +269,11 @@ impl Session {
         verify_hello(&key, &hello.incarnation, &self.local.nonce, &me, &hello.signature).is_ok()
     }
 
-    /// The caller's own stream against what is held of it: more here than there is amnesia, another hash at the
-    /// same place a fork (`model.md` §3, Amnesia).
+    /// The caller's own stream against what is held of it: another hash at the same place is a fork (`model.md` §3,
+    /// Amnesia). Where more is held here than the caller said, it is the caller's to judge: it may have written on
+    /// since, and a neighbour's relay have been faster than its Hello. The frontier tells it.
     fn contradiction(&self, hello: &Hello) -> Option<Refusal> {
         let held = self.local.frontier.head(&hello.incarnation)?;
-        let told = hello.own_head.map_or(0, |head| head.seq);
-        if held.seq > told {
-            return Some(Refusal::Amnesia);
-        }
         let same_place = hello.own_head.filter(|head| head.seq == held.seq)?;
         (same_place.hash != held.hash).then_some(Refusal::Fork)
     }
@@ -282,6 +303,14 @@ impl Session {
                 }
             }
             Message::CatalogAck(at) if self.local.role == Role::Hub => self.catalog_acked(at),
+            Message::Acquire(acquire) if self.local.role == Role::Neighbour => self.asked(acquire),
+            Message::Acquired { ask, through } if self.local.role == Role::Neighbour => {
+                self.answered(ask, through);
+            }
+            Message::Barrier(word) => self.hear_of_barrier(word),
+            Message::Records(records) => self.hear_records(records),
+            Message::RecordsAck(through) => self.records_acked(through),
+            Message::Declined(stream) => self.outgoing.declined(stream, self.now + DECLINED_MS),
             _ => self.refuse(Refusal::Nonsense),
         }
     }
@@ -296,16 +325,20 @@ impl Session {
             let lost = told.seq > mine.map_or(0, |head| head.seq);
             let forked = mine.is_some_and(|head| head.seq == told.seq && head.hash != told.hash);
             if lost || forked {
-                return self.self_fence(if lost { Refusal::Amnesia } else { Refusal::Fork });
+                return self.self_fence(if lost { Refusal::Amnesia } else { Refusal::Fork }, *told);
             }
         }
         self.peer_holds(heads);
+        if self.local.role == Role::Node {
+            let others: Vec<_> = self.local.frontier.heads().filter(|head| head.incarnation != own).collect();
+            others.iter().for_each(|head| self.relay_later(head.incarnation, 0));
+        }
     }
 
     /// The other side knows more of me than I do, or knows another me: I send nothing more. It is mine to say so, and
     /// no word to the other side, which would take it for its own loss.
-    fn self_fence(&mut self, why: Refusal) {
-        self.out.push_back(Output::SelfFence(why));
+    fn self_fence(&mut self, why: Refusal, told: HeadMark) {
+        self.out.push_back(Output::SelfFence { why, told: Some(told) });
         self.send(Message::Refuse(Refusal::Busy));
         self.close(Closing::Refused(why));
     }
@@ -328,7 +361,7 @@ impl Session {
         if batch.incarnation == self.local.incarnation
             && batch.to() > self.local.frontier.seq(&batch.incarnation)
         {
-            return self.self_fence(Refusal::Amnesia);
+            return self.self_fence(Refusal::Amnesia, batch.end());
         }
         if self.incoming.batch(batch).is_err() {
             self.refuse(Refusal::Nonsense);
@@ -347,7 +380,9 @@ impl Session {
                 if let Some(end) = end {
                     self.outgoing.holds(&end);
                 }
-                self.send(Message::Ack(vec![head]));
+                // Of the other side's own stream more may have come by another way than it knows that it has sent.
+                let own = end.filter(|end| Some(end.incarnation) == self.peer && end.seq < head.seq);
+                self.send(Message::Ack(vec![own.unwrap_or(head)]));
             }
             Applied::NeedFrom { incarnation, from } => {
                 self.incoming.ask_again(incarnation, from);
@@ -357,12 +392,13 @@ impl Session {
                 self.incoming.ask_again(incarnation, from);
                 self.send(Message::NeedRaw { incarnation, from, to });
             }
-            // Said to the author it means that it has a twin; somebody who relays must not take it for its own.
-            Applied::Fork if whose == self.peer => self.refuse(Refusal::Fork),
-            Applied::Fork => {
-                self.send(Message::Refuse(Refusal::Nonsense));
-                self.close(Closing::Refused(Refusal::Fork));
+            Applied::Fork if whose == Some(self.local.incarnation) => {
+                end.into_iter().for_each(|end| self.self_fence(Refusal::Fork, end));
             }
+            // Said to the author it means that it has a twin. A neighbour's bare word for that is not enough, and
+            // somebody who relays must not take it for its own: the stream is declined, all others go on.
+            Applied::Fork if whose == self.peer && self.local.role == Role::Hub => self.refuse(Refusal::Fork),
+            Applied::Fork | Applied::Unknown => self.decline(whose),
             Applied::Bad => self.refuse(Refusal::Nonsense),
             Applied::Later => self.refuse(Refusal::Busy),
         }
@@ -372,15 +408,24 @@ impl Session {
         if self.phase == Phase::Closed {
             return;
         }
+        if head.seq == 0 {
+            return self.refuse(Refusal::Nonsense);
+        }
         let held = self.local.frontier.head(&head.incarnation);
-        let (Some(held), true) = (held, head.seq > 0) else { return self.refuse(Refusal::Nonsense) };
         let own = head.incarnation == self.local.incarnation;
-        if own && head.seq > held.seq {
-            return self.self_fence(Refusal::Amnesia);
+        if own && held.is_none_or(|held| head.seq > held.seq) {
+            return self.self_fence(Refusal::Amnesia, *head);
+        }
+        // Of a stream that isn't held here a neighbour may know all the same.
+        let Some(held) = held else { return };
+        if !own {
+            self.outgoing.others_are_at_it(head, self.now + self.relay_ms());
         }
         match self.outgoing.ack(head) {
-            Heard::OtherHash if own => return self.self_fence(Refusal::Fork),
-            Heard::OtherHash => return self.refuse(Refusal::Nonsense),
+            Heard::OtherHash if own => return self.self_fence(Refusal::Fork, *head),
+            Heard::OtherHash => {
+                return self.outgoing.declined(head.incarnation, self.now + DECLINED_MS);
+            }
             Heard::Further => self.progress = self.now,
             Heard::Known => {}
         }
@@ -434,8 +479,10 @@ impl Session {
     }
 
     fn grown(&mut self, heads: &[HeadMark], catalog: CatalogVersion) {
+        self.others_have_grown(heads);
         heads.iter().for_each(|head| self.local.frontier.advance(*head));
         self.outgoing.wake();
+        self.records.wake();
         if catalog > self.local.catalog {
             self.local.catalog = catalog;
             self.catalog.wake();
@@ -465,6 +512,7 @@ impl Session {
             self.begin_applying();
             self.begin_reading();
             self.begin_catalog();
+            self.offer_records();
         }
         if !matches!(self.phase, Phase::Fresh | Phase::Closed) {
             self.keep_time();
@@ -518,6 +566,8 @@ impl Session {
             self.send(Message::Heartbeat { tau });
         }
         let next = self.spoke + HEARTBEAT_MS;
+        let released = self.outgoing.released_at(self.now, &self.local.frontier).filter(|_| self.met());
+        let next = released.map_or(next, |at| at.min(next));
         if self.waiting_until != Some(next) {
             self.waiting_until = Some(next);
             self.out.push_back(Output::WaitUntil(next));
@@ -526,7 +576,7 @@ impl Session {
 
     fn refused(&mut self, refusal: Refusal) {
         if self.local.role == Role::Node && matches!(refusal, Refusal::Amnesia | Refusal::Fork) {
-            self.out.push_back(Output::SelfFence(refusal));
+            self.out.push_back(Output::SelfFence { why: refusal, told: None });
         }
         self.close(Closing::PeerRefused(refusal));
     }

@@ -29,6 +29,10 @@ struct Stream {
     raw_left: u32,
     /// Nothing could be read; not tried again before this time.
     paused_until: UtcMs,
+    /// Somebody else's events: not relayed before this time, for their author may be faster.
+    held_until: UtcMs,
+    /// The other side takes nothing more of it for now.
+    declined: bool,
 }
 
 /// A batch on its way.
@@ -56,6 +60,10 @@ pub(super) struct Outgoing {
     turn: Option<Incarnation>,
     /// The other side's own stream, which only it writes: never sent to it.
     theirs: Option<Incarnation>,
+    /// The stream that goes before all others.
+    first: Option<Incarnation>,
+    /// The stream that goes next.
+    urgent: Option<Incarnation>,
 }
 
 /// What an ack said.
@@ -75,12 +83,63 @@ impl Outgoing {
         self.theirs = Some(theirs);
     }
 
+    /// Which stream goes before all others.
+    pub(super) fn put_first(&mut self, stream: Option<Incarnation>) {
+        self.first = stream;
+    }
+
+    /// This stream goes next.
+    pub(super) fn hurry(&mut self, stream: Incarnation) {
+        self.urgent = Some(stream);
+    }
+
+    /// Somebody else's stream has grown, and was held up to `before`: it is relayed later, unless it waits already.
+    pub(super) fn relay_later(&mut self, stream: Incarnation, before: u64, at: UtcMs) {
+        let stream = self.streams.entry(stream).or_default();
+        if stream.sent >= before {
+            stream.held_until = stream.held_until.max(at);
+        }
+    }
+
+    /// The other side got somebody else's events by another way: its author is at it, so the rest can wait.
+    pub(super) fn others_are_at_it(&mut self, head: &HeadMark, at: UtcMs) {
+        if let Some(stream) = self.streams.get_mut(&head.incarnation).filter(|s| head.seq > s.sent) {
+            stream.held_until = at;
+        }
+    }
+
+    /// The other side takes nothing more of a stream before this time.
+    pub(super) fn declined(&mut self, incarnation: Incarnation, until: UtcMs) {
+        self.in_flight.retain(|sent| sent.end.incarnation != incarnation);
+        if let Some(stream) = self.streams.get_mut(&incarnation) {
+            (stream.declined, stream.held_until, stream.sent) = (true, until, stream.acked);
+        }
+    }
+
+    /// A stream that was declined is taken again.
+    pub(super) fn offer_again(&mut self, incarnation: Incarnation) {
+        if let Some(stream) = self.streams.get_mut(&incarnation).filter(|stream| stream.declined) {
+            (stream.declined, stream.held_until) = (false, 0);
+        }
+    }
+
+    /// When the next stream that is held back may go.
+    pub(super) fn released_at(&self, now: UtcMs, frontier: &Frontier) -> Option<UtcMs> {
+        let held = frontier.heads().filter_map(|head| {
+            let stream = self.streams.get(&head.incarnation)?;
+            let waits = self.theirs != Some(head.incarnation) && stream.sent < head.seq;
+            (waits && stream.held_until > now).then_some(stream.held_until)
+        });
+        held.min()
+    }
+
     /// The other side holds a stream up to here.
     pub(super) fn holds(&mut self, head: &HeadMark) -> bool {
         let stream = self.streams.entry(head.incarnation).or_default();
         let further = head.seq > stream.acked;
         stream.acked = stream.acked.max(head.seq);
         stream.sent = stream.sent.max(head.seq);
+        stream.declined &= !further;
         further
     }
 
@@ -125,11 +184,13 @@ impl Outgoing {
         let lacking = |head: &HeadMark| {
             let stream = self.streams.get(&head.incarnation).copied().unwrap_or_default();
             let spared = self.theirs == Some(head.incarnation);
-            !spared && stream.sent < head.seq && stream.paused_until <= now
+            !spared && stream.sent < head.seq && stream.paused_until.max(stream.held_until) <= now
         };
+        let named = |stream: Option<Incarnation>| stream.and_then(|s| frontier.head(&s)).filter(lacking);
+        let hurried = named(self.first).or_else(|| named(self.urgent));
         let first = frontier.heads().find(lacking);
         let after = frontier.heads().filter(|head| Some(head.incarnation) > self.turn).find(lacking);
-        after.or(first).map(|head| self.ask(&head))
+        hurried.or(after).or(first).map(|head| self.ask(&head))
     }
 
     fn ask(&mut self, head: &HeadMark) -> Output {
@@ -145,6 +206,7 @@ impl Outgoing {
             None
         };
         self.turn = Some(incarnation);
+        self.urgent = self.urgent.filter(|urgent| *urgent != incarnation);
         self.reading = Some(Reading { incarnation, from, raw: raw_to.is_some() });
         Output::Read { incarnation, from, events_max: BATCH_EVENTS_MAX, bytes_max: BATCH_BYTES_MAX, raw_to }
     }
@@ -174,8 +236,12 @@ impl Outgoing {
 
     /// Whether everything that is held here is durable there.
     pub(super) fn level(&self, frontier: &Frontier) -> bool {
-        let acked = |head: &HeadMark| self.streams.get(&head.incarnation).map_or(0, |stream| stream.acked);
-        self.in_flight.is_empty() && frontier.heads().all(|head| acked(&head) >= head.seq)
+        let known = |head: &HeadMark| self.streams.get(&head.incarnation).copied().unwrap_or_default();
+        let done = |head: &HeadMark| {
+            let stream = known(head);
+            stream.acked >= head.seq || stream.declined || self.theirs == Some(head.incarnation)
+        };
+        self.in_flight.is_empty() && frontier.heads().all(|head| done(&head))
     }
 
     #[cfg(test)]

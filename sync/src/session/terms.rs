@@ -1,6 +1,6 @@
 //! What a session and its pump say to each other.
 
-use super::{Batch, Hello, Message, Refusal};
+use super::{Acquire, BarrierWord, Batch, Hello, Message, Records, Refusal};
 use crate::catalog::SealedEntry;
 use crate::clock::{Tau, UtcMs};
 use crate::frontier::{Frontier, HeadMark};
@@ -15,6 +15,8 @@ pub enum Role {
     Node,
     /// The hub: it learns from the Hello who calls.
     Hub,
+    /// A store node that talks to another one of its store; both sides are alike and know each other's key.
+    Neighbour,
 }
 
 /// What a side brings along.
@@ -38,6 +40,12 @@ pub struct Local {
     pub program: String,
     /// The key the other side must sign with; at the hub it is told with [`Input::Identified`].
     pub peer_key: Option<DeviceKey>,
+    /// Between neighbours: who of the signed roster bears that key and is neither fenced nor retired. Nobody else gets
+    /// in.
+    pub members: Vec<Incarnation>,
+    /// The store's `H_s`, whose stream goes first: it holds the roster that the others' signatures are checked by. At
+    /// the hub it is told with [`Input::Identified`].
+    pub roster_of: Option<Incarnation>,
 }
 
 /// What the hub knows of a caller.
@@ -78,6 +86,8 @@ pub enum Applied {
     },
     /// It contradicts what is held.
     Fork,
+    /// Its author isn't known here, or not yet.
+    Unknown,
     /// Its signature doesn't hold, or it is malformed.
     Bad,
     /// Not now (the database is busy, the disk is full).
@@ -97,6 +107,22 @@ pub enum Input {
     Read(Option<Batch>),
     /// Answer to [`Output::Apply`].
     Applied(Applied),
+    /// Between neighbours: ask the other side for rights. Answered by [`Output::Acquired`], unless the session ends.
+    Acquire(Acquire),
+    /// Answer to [`Output::Give`]: the end of the own stream once it holds what was given; none where nothing is.
+    Given {
+        /// The request.
+        ask: u64,
+        /// The end of the own stream.
+        head: Option<HeadMark>,
+    },
+    /// A word about a barrier for the other side: at the node the answer to [`Output::Barrier`], once it is durable; at
+    /// the hub whatever this member still owes, said again until it is answered.
+    Barrier(BarrierWord),
+    /// Answer to [`Output::ReadRecords`]; none where there is nothing, or nothing could be read.
+    RecordsRead(Option<Records>),
+    /// Answer to [`Output::ApplyRecords`]: their number; none where they can't be stored now.
+    RecordsApplied(Option<u64>),
     /// Answer to [`Output::ReadCatalog`]; empty where nothing could be read now, which is tried again.
     CatalogRead(Vec<SealedEntry>),
     /// Answer to [`Output::ApplyCatalog`]: the version held now, also where nothing could be applied.
@@ -155,9 +181,34 @@ pub enum Output {
     HubTime(Tau),
     /// The other side is met and proven; levelling begins.
     Met(Hello),
-    /// I have lost memory. A node fences itself, sends nothing more and comes back as a new incarnation; a hub was
-    /// restored (`model.md` §3).
-    SelfFence(Refusal),
+    /// It seems that I have lost memory. A node fences itself, sends nothing more and comes back as a new incarnation;
+    /// a hub was restored (`model.md` §3).
+    SelfFence {
+        /// Amnesia or a fork.
+        why: Refusal,
+        /// What the other side holds of the own stream. The log may have grown since the session was last told, and a
+        /// neighbour's relay may have been faster: where this is held after all, nothing was lost.
+        told: Option<HeadMark>,
+    },
+    /// Between neighbours: the other side asks for rights. Answer with [`Input::Given`].
+    Give(Acquire),
+    /// Between neighbours: the other side's own stream holds all it gives up to this seq; 0 where it gives nothing.
+    Acquired {
+        /// The request.
+        ask: u64,
+        /// Up to here.
+        through: u64,
+    },
+    /// The other side says this of a barrier.
+    Barrier(BarrierWord),
+    /// Note that the other side holds customers' records up to `held`, if anything is said; then read what it doesn't
+    /// hold yet.
+    ReadRecords {
+        /// A number of the own side's.
+        held: Option<u64>,
+    },
+    /// Store these customers' records where they replace what is held.
+    ApplyRecords(Records),
     /// Call back with [`Input::Tick`] at this time, at the latest.
     WaitUntil(UtcMs),
     /// The session is over.

@@ -1,6 +1,9 @@
 //! Two sessions, two logs in memory, and a link that is cut wherever the seed says.
 
+mod barriers;
 mod liveness;
+mod neighbours;
+mod records;
 mod refusals;
 mod stories;
 mod world;

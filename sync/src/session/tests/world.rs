@@ -4,7 +4,7 @@ use super::super::*;
 use crate::body::{Body, DrawerOpened};
 use crate::event::{Event, Head, Stamp};
 use crate::frontier::Frontier;
-use crate::ids::Hash;
+use crate::ids::{Hash, Id};
 use crate::signing::Device;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +29,14 @@ pub(super) struct Replica {
     pub(super) baffled: u32,
     /// Batches sent, for bounds on traffic.
     pub(super) sent_events: u64,
+    /// Rights that may be given, and that were.
+    pub(super) free: u64,
+    pub(super) given: u64,
     luck: u64,
+    /// Customers, those changed here by number, and how many changes there were.
+    pub(super) people: BTreeMap<Id, CustomerRecord>,
+    unsaid: BTreeMap<u64, Id>,
+    changes: u64,
 }
 
 impl Replica {
@@ -44,7 +51,12 @@ impl Replica {
             signed: BTreeMap::new(),
             baffled: 0,
             sent_events: 0,
+            free: 0,
+            given: 0,
             luck: u64::from(own.0[0]),
+            people: BTreeMap::new(),
+            unsaid: BTreeMap::new(),
+            changes: 0,
         }
     }
 
@@ -52,6 +64,29 @@ impl Replica {
     pub(super) fn dice(&mut self) -> u32 {
         self.luck = self.luck.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         u32::try_from((self.luck >> 33) % 100).unwrap()
+    }
+
+    /// A customer changes here.
+    pub(super) fn changed(&mut self, record: CustomerRecord) {
+        self.changes += 1;
+        self.unsaid.insert(self.changes, record.id);
+        self.people.insert(record.id, record);
+    }
+
+    /// Three records that the other side doesn't hold.
+    fn unsaid(&mut self, held: Option<u64>) -> Option<Records> {
+        self.unsaid.retain(|change, _| held.is_none_or(|held| *change > held));
+        let some: Vec<(u64, Id)> = self.unsaid.iter().take(3).map(|(change, id)| (*change, *id)).collect();
+        let records = some.iter().map(|(_, id)| self.people[id].clone()).collect();
+        Some(Records { through: some.last()?.0, records })
+    }
+
+    fn store(&mut self, records: Records) {
+        for record in records.records {
+            if self.people.get(&record.id).is_none_or(|held| record.replaces(held)) {
+                self.people.insert(record.id, record);
+            }
+        }
     }
 
     /// Lets the replica have another luck.
@@ -94,6 +129,24 @@ impl Replica {
         let at = CatalogVersion { epoch: self.catalog_version().epoch + 1, version: 1 };
         self.catalog =
             vec![crate::catalog::Entry { at, changes: Vec::new() }.seal(&device(self.own)).unwrap()];
+    }
+
+    /// Whether this very event is in the log.
+    pub(super) fn holds(&self, head: &HeadMark) -> bool {
+        let at = usize::try_from(head.seq).unwrap().checked_sub(1);
+        let log = self.logs.get(&head.incarnation);
+        at.and_then(|at| log?.get(at)).is_some_and(|event| event.hash == head.hash)
+    }
+
+    /// Writes a grant of what is missing, within what may be given; the end of the log where anything stands.
+    pub(super) fn give(&mut self, acquire: &Acquire) -> Option<HeadMark> {
+        let missing = acquire.at_least.saturating_sub(self.given).min(self.free);
+        if missing > 0 {
+            (self.given, self.free) = (self.given + missing, self.free - missing);
+            self.write(1);
+        }
+        let log = self.logs.get(&self.own).filter(|_| self.given > 0)?;
+        log.last().map(mark)
     }
 
     pub(super) fn frontier(&self) -> Frontier {
@@ -170,11 +223,28 @@ pub(super) struct Side<'a> {
     pub(super) closed: Option<Closing>,
     /// When the session wants to be called back.
     pub(super) wake: Option<UtcMs>,
+    /// What became of requests for rights.
+    pub(super) answers: Vec<(u64, u64)>,
+    pub(super) words: Vec<BarrierWord>,
 }
 
 impl<'a> Side<'a> {
     pub(super) fn new(role: Role, replica: &'a mut Replica) -> Self {
         let peer_key = (role == Role::Node).then(|| device(HUB).public());
+        Self::with(role, replica, peer_key, Vec::new())
+    }
+
+    /// One of two neighbours: it knows the other's key, and that the roster names it.
+    pub(super) fn beside(replica: &'a mut Replica, other: Incarnation) -> Self {
+        Self::with(Role::Neighbour, replica, Some(device(other).public()), vec![other])
+    }
+
+    pub(super) fn with(
+        role: Role,
+        replica: &'a mut Replica,
+        peer_key: Option<crate::signing::DeviceKey>,
+        members: Vec<Incarnation>,
+    ) -> Self {
         let session = Session::new(Local {
             role,
             incarnation: replica.own,
@@ -185,8 +255,10 @@ impl<'a> Side<'a> {
             wall: 1_000,
             program: "test".to_owned(),
             peer_key,
+            members,
+            roster_of: (role == Role::Neighbour).then_some(HUB),
         });
-        Self { session, replica, closed: None, wake: None }
+        Self { session, replica, closed: None, wake: None, answers: Vec::new(), words: Vec::new() }
     }
 
     /// Drains the session's outputs, does them, and returns what is to be sent.
@@ -234,8 +306,22 @@ impl<'a> Side<'a> {
                     }
                     continue;
                 }
-                Output::SelfFence(_) => {
-                    self.replica.fenced = true;
+                Output::SelfFence { told, .. } => {
+                    self.replica.fenced |= told.is_none_or(|told| !self.replica.holds(&told));
+                    continue;
+                }
+                Output::ReadRecords { held } => Input::RecordsRead(self.replica.unsaid(held)),
+                Output::ApplyRecords(records) => {
+                    let through = records.through;
+                    self.replica.store(records);
+                    Input::RecordsApplied(Some(through))
+                }
+                Output::Give(acquire) => {
+                    let head = self.replica.give(&acquire);
+                    Input::Given { ask: acquire.ask, head }
+                }
+                Output::Acquired { ask, through } => {
+                    self.answers.push((ask, through));
                     continue;
                 }
                 Output::Close(why) => {
@@ -244,6 +330,10 @@ impl<'a> Side<'a> {
                 }
                 Output::WaitUntil(at) => {
                     self.wake = Some(at);
+                    continue;
+                }
+                Output::Barrier(word) => {
+                    self.words.push(word);
                     continue;
                 }
                 Output::Met(_) | Output::HubTime(_) | Output::CatalogAcked(_) => continue,

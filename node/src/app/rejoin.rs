@@ -1,0 +1,16 @@
+//! Coming back after lost memory (`model.md` §3, Amnesia): the new incarnation asks the hub to take it in, with the device
+//! key as its proof.
+
+use super::enrol::{Hub, hub};
+use crate::db::{Fault, meta};
+use rusqlite::Connection;
+use tradepost_sync::ids::Incarnation;
+
+/// Who asks, and whose memory was lost; nothing where no memory was lost since the enrolment.
+///
+/// # Errors
+/// [`Fault`].
+pub fn forgotten(conn: &Connection) -> Result<Option<(Hub, Incarnation)>, Fault> {
+    let (Some(hub), Some(forgotten)) = (hub(conn)?, meta::get(conn, "forgotten")?) else { return Ok(None) };
+    Ok(Some((hub, forgotten)))
+}
