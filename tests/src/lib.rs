@@ -4,6 +4,7 @@ pub mod demo;
 pub mod http;
 pub mod hub_bench;
 pub mod ids;
+pub mod lan;
 pub mod process;
 pub mod proxy;
 pub mod seed;

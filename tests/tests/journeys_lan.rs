@@ -1,0 +1,201 @@
+//! Several nodes in one store, over the LAN: what one sells the others see with the hub gone, a cut link is made up for
+//! by a neighbour, rights go where they are needed, and whatever is killed in between loses and doubles nothing.
+
+use std::time::Duration;
+use tradepost_tests::lan::{LanNode, LanStore, SOON};
+use tradepost_tests::process::wait_for;
+use tradepost_tests::proxy::Weather;
+use tradepost_tests::seed::{Luck, full};
+
+/// Sold without any question, and only within the rights.
+const ITEMS: &[(&str, &str)] = &[("MILK", "InHand"), ("CAMERA", "Strict")];
+
+fn sees(node: &mut LanNode, sale: &str) {
+    let name = node.name.clone();
+    let path = format!("/v1/sales/{sale}");
+    wait_for(&format!("{name} sees the sale"), SOON, || {
+        node.client.get(&path).expect("the node answers").status == 200
+    })
+    .unwrap_or_else(|late| panic!("{late}: {}\n{}", node.status(), node.said()));
+}
+
+fn has_rights(node: &mut LanNode, sku: &str, units: i64) {
+    let what = format!("{} has {units} rights", node.name);
+    wait_for(&what, SOON, || node.figure(sku, "rights") == units)
+        .unwrap_or_else(|late| panic!("{late}: {}", node.stock(sku)));
+}
+
+/// Whoever shall give must be known to have something.
+fn knows_of(node: &mut LanNode, sku: &str, available: i64) {
+    let what = format!("{} knows of {available}", node.name);
+    wait_for(&what, SOON, || node.figure(sku, "available") == available)
+        .unwrap_or_else(|late| panic!("{late}: {}", node.stock(sku)));
+}
+
+#[test]
+fn with_the_hub_gone_a_sale_at_one_is_seen_at_the_others() {
+    let mut store = LanStore::open("lan-three", &["east", "west", "north"], ITEMS);
+    store.hub_gone();
+    store.nodes[0].receive("MILK", 20);
+    let mut sales = Vec::new();
+    for round in 0..2 {
+        for seller in 0..3 {
+            let (sale, answer) = store.nodes[seller].sell("MILK", 1 + round);
+            let _ = answer.ok();
+            sales.push(sale);
+        }
+    }
+    for node in &mut store.nodes {
+        sales.iter().for_each(|sale| sees(node, sale));
+        wait_for("the shelf is one", SOON, || node.figure("MILK", "on_hand") == 20 - 9).expect("it is");
+        assert_eq!(node.online_neighbours(), 2);
+    }
+    let status = store.nodes[0].status();
+    let own = status["head"]["seq"].clone();
+    wait_for("the neighbours hold all of it", SOON, || {
+        let status = store.nodes[0].status();
+        status["neighbours"].as_array().is_some_and(|all| all.iter().all(|n| n["holds_seq"] == own))
+    })
+    .expect("the status says how far");
+    store.hub_back();
+    sales.iter().for_each(|sale| {
+        wait_for("the hub has it", SOON, || store.hub_has(sale)).expect("it is booked");
+    });
+    store.agrees();
+}
+
+#[test]
+fn a_node_whose_link_to_the_hub_is_cut_reaches_it_through_its_neighbour() {
+    let mut store = LanStore::open("lan-relay", &["east", "west"], ITEMS);
+    store.nodes[0].hub_link(Weather::Closed);
+    let sales: Vec<String> = (0..5)
+        .map(|_| {
+            let (sale, answer) = store.nodes[0].sell("MILK", 1);
+            let _ = answer.ok();
+            sale
+        })
+        .collect();
+    for sale in &sales {
+        wait_for("the neighbour brings it", SOON, || store.hub_has(sale)).expect("the hub books it");
+    }
+    let status = store.nodes[0].status();
+    assert!(status["link"] == "offline" && status["unsynced"].as_u64() >= Some(5), "{status}");
+    store.agrees();
+    // What the hub says comes back the same way: only so can the first node know whom to let in.
+    store.add("north");
+    for node in &mut store.nodes {
+        wait_for(&format!("{} talks to both", node.name), SOON, || node.online_neighbours() == 2)
+            .unwrap_or_else(|late| panic!("{late}: {}\n{}", node.status(), node.said()));
+    }
+    let (sale, answer) = store.nodes[0].sell("MILK", 1);
+    let _ = answer.ok();
+    sees(&mut store.nodes[2], &sale);
+    store.agrees();
+    store.nodes[0].hub_link(Weather::Clear);
+    wait_for("its own link is level", SOON, || store.nodes[0].status()["unsynced"] == 0).expect("it heals");
+    store.agrees();
+}
+
+#[test]
+fn rights_go_where_they_are_needed_and_never_further_than_the_goods() {
+    let mut store = LanStore::open("lan-rights", &["east", "west", "north"], ITEMS);
+    store.hub_gone();
+    store.nodes[0].receive("CAMERA", 5);
+    store.nodes[0].receive("MILK", 3);
+    for node in &mut store.nodes {
+        knows_of(node, "CAMERA", 5);
+        knows_of(node, "MILK", 3);
+    }
+    // Rights of one cover a strict sale at another; of two of them where one has too few.
+    let sold = |node: &mut LanNode, sku: &str, pieces| node.sell(sku, pieces).1.status;
+    assert_eq!(sold(&mut store.nodes[1], "CAMERA", 2), 201);
+    assert_eq!(sold(&mut store.nodes[0], "CAMERA", 1), 201);
+    knows_of(&mut store.nodes[2], "CAMERA", 2);
+    assert_eq!(sold(&mut store.nodes[2], "CAMERA", 2), 201);
+    for node in &mut store.nodes {
+        knows_of(node, "CAMERA", 0);
+        let (_, answer) = node.sell("CAMERA", 1);
+        assert_eq!((answer.status, answer.code().as_str()), (409, "STRICT_STOCK_SHORT"));
+    }
+    // What is in hand is sold within rights as well, where anybody has them.
+    assert_eq!(sold(&mut store.nodes[1], "MILK", 2), 201);
+    assert_eq!(store.nodes[1].figure("MILK", "overdraw"), 0);
+    store.hub_back();
+    store.agrees();
+    for node in &mut store.nodes {
+        assert_eq!((node.figure("CAMERA", "on_hand"), node.figure("CAMERA", "available")), (0, 0));
+        assert_eq!((node.figure("MILK", "on_hand"), node.figure("MILK", "available")), (1, 1));
+    }
+}
+
+/// The taker falls silent while it waits, the donor commits and dies with its answer, the taker dies too: neither of
+/// them remembers more than its own log, and that is enough.
+#[test]
+fn a_donor_that_dies_between_its_commit_and_its_answer_loses_no_right() {
+    let mut store = LanStore::open("lan-donor", &["donor", "taker"], ITEMS);
+    store.hub_gone();
+    store.nodes[0].receive("CAMERA", 5);
+    knows_of(&mut store.nodes[1], "CAMERA", 5);
+
+    store.nodes[0].signal("STOP");
+    let (_, answer) = store.nodes[1].sell("CAMERA", 2);
+    assert_eq!(answer.code(), "STRICT_STOCK_SHORT", "nobody answered within the budget");
+    store.nodes[1].signal("STOP");
+    store.nodes[0].signal("CONT");
+    has_rights(&mut store.nodes[0], "CAMERA", 3);
+    store.nodes[0].kill();
+    store.nodes[1].kill();
+
+    store.nodes[1].start();
+    assert_eq!(store.nodes[1].figure("CAMERA", "rights"), 0, "the answer got lost with it");
+    assert_eq!(store.nodes[1].sell("CAMERA", 2).1.code(), "STRICT_STOCK_SHORT");
+    store.nodes[0].start();
+    has_rights(&mut store.nodes[1], "CAMERA", 2);
+    assert_eq!(store.nodes[1].sell("CAMERA", 2).1.status, 201);
+    assert_eq!(store.nodes[0].sell("CAMERA", 3).1.status, 201);
+    for node in &mut store.nodes {
+        knows_of(node, "CAMERA", 0);
+        assert_eq!(node.sell("CAMERA", 1).1.code(), "STRICT_STOCK_SHORT");
+    }
+    store.hub_back();
+    store.agrees();
+}
+
+/// Nodes are killed at any time while both sell the last goods: never more is promised than there is, and nothing that
+/// was promised is lost.
+#[test]
+fn killed_at_any_time_two_nodes_never_promise_more_than_there_is() {
+    let mut luck = Luck::of_this_run("journeys_lan");
+    let mut store = LanStore::open("lan-kill", &["east", "west"], ITEMS);
+    store.hub_gone();
+    let goods = 40;
+    store.nodes[0].receive("CAMERA", goods);
+    knows_of(&mut store.nodes[1], "CAMERA", 40);
+    let mut sold = 0;
+    for round in 0..if full() { 20 } else { 4 } {
+        for _ in 0..3 {
+            for node in &mut store.nodes {
+                let pieces = 1 + i64::try_from(luck.below(2)).expect("small");
+                match node.sell("CAMERA", pieces).1.status {
+                    201 => sold += pieces,
+                    status => assert_eq!(status, 409),
+                }
+            }
+        }
+        std::thread::sleep(Duration::from_millis(luck.below(30)));
+        let victim = &mut store.nodes[round % 2];
+        victim.kill();
+        victim.start();
+        for node in &mut store.nodes {
+            wait_for("they meet again", SOON, || node.online_neighbours() == 1)
+                .unwrap_or_else(|late| panic!("{late}: {}\n{}", node.status(), node.said()));
+        }
+    }
+    assert!(sold <= 40 && sold > 8, "{sold} were sold");
+    store.hub_back();
+    store.agrees();
+    for node in &mut store.nodes {
+        let (on_hand, available) = (node.figure("CAMERA", "on_hand"), node.figure("CAMERA", "available"));
+        assert_eq!((on_hand, available), (40 - sold, 40 - sold));
+    }
+}
