@@ -8,4 +8,5 @@ pub mod lan;
 pub mod process;
 pub mod proxy;
 pub mod seed;
+pub mod sim;
 pub mod till;

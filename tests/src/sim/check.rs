@@ -1,0 +1,398 @@
+//! What must be true once everything is healed (`model.md` §7), judged from the logs as they lie in the files, from
+//! what the programs answer, and from the oracle's books.
+
+use super::oracle::{Kind, Oracle, State, Verdict};
+use super::world::{Job, World};
+use std::collections::{BTreeMap, BTreeSet};
+use tradepost_central::app::{batches, catalog, reserve, review, state_hash, stock, totals};
+use tradepost_central::db::orders::Days;
+use tradepost_central::db::{DbError, authors, events, stock as hub_stock};
+use tradepost_node::app::problem::Stop;
+use tradepost_node::app::{state_hash as node_hash, status, totals as node_totals};
+use tradepost_node::db::{incarnations, stock as node_stock};
+use tradepost_sync::body::{Body, Day};
+use tradepost_sync::event::{Event, hash_of};
+use tradepost_sync::frontier::Frontier;
+use tradepost_sync::ids::{Hash, Id, Incarnation};
+use tradepost_sync::rights::Rights;
+
+/// A document as it lies in a log.
+struct Found {
+    author: Incarnation,
+    seq: u64,
+    /// Till, series, number and total of what is printed.
+    printed: Option<(String, String, u64, i64)>,
+}
+
+/// All documents of a store's log, by id.
+type Books = BTreeMap<Id, Vec<Found>>;
+
+impl World {
+    /// Queues that a healed world must move: (machine, stream, how far the hub holds it).
+    pub(super) fn waiting_queues(&mut self) -> Vec<(usize, Incarnation, u64)> {
+        let mut waiting = Vec::new();
+        for (index, machine) in self.machines.iter().enumerate() {
+            let Some(running) = &machine.running else { continue };
+            let mark = running.node.mark();
+            let heads = self.hub.heads(self.stores[machine.store].1);
+            let held = heads.iter().find(|h| h.incarnation == mark.incarnation).map_or(0, |h| h.seq);
+            if held < mark.seq {
+                waiting.push((index, mark.incarnation, held));
+            }
+        }
+        waiting
+    }
+
+    /// I15: a healed, non-empty queue has moved by now.
+    pub(super) fn judge_queues(&mut self, waiting: &[(usize, Incarnation, u64)]) {
+        for (machine, stream, held) in waiting {
+            let it = &self.machines[*machine];
+            let heads = self.hub.heads(self.stores[it.store].1);
+            let now = heads.iter().find(|h| h.incarnation == *stream).map_or(0, |h| h.seq);
+            if now <= *held {
+                let name = it.name.clone();
+                self.oracle.blame(format!("the queue of {name} has not moved: {held} of {stream}"));
+            }
+        }
+    }
+
+    /// Whether every replica holds the same, and nobody waits for anything.
+    pub(super) fn all_agree(&mut self) -> bool {
+        self.why_not().is_empty()
+    }
+
+    /// Why the world is not quiet; empty where it is.
+    pub(super) fn why_not(&mut self) -> String {
+        let Some(hub) = &self.hub.hub else { return "the hub is off".to_owned() };
+        let Ok(catalog) = catalog::head(hub) else { return "the hub has no catalog".to_owned() };
+        let open = self.oracle.deeds.iter().filter(|deed| deed.state == State::Open).count();
+        if open > 0 {
+            return format!("{open} deeds have no answer");
+        }
+        for (index, machine) in self.machines.iter().enumerate() {
+            let Some(running) = &machine.running else { return format!("{} is off", machine.name) };
+            let real = |job: &Job| !matches!(job, Job::HubTime(..) | Job::Acked(_));
+            if self.jobs[index].iter().any(real) {
+                return format!("{} has work", machine.name);
+            }
+            let heads = batches::heads(hub, self.stores[machine.store].1).unwrap_or_default();
+            let theirs = Frontier::from_heads(heads);
+            let read = running
+                .reads
+                .with::<_, Stop>(|conn| Ok((incarnations::frontier(conn)?, status::read(conn)?)));
+            let Ok((mine, standing)) = read else { return format!("{} can't be read", machine.name) };
+            if mine.digest() != theirs.digest() {
+                return format!("{}: {}", machine.name, differences(&mine, &theirs));
+            }
+            // What a forgotten incarnation wrote and the hub brought back is told as acknowledged with the next session.
+            let unsynced = standing.me().map_or(1, |me| me.head.seq.saturating_sub(me.acked));
+            if standing.catalog != catalog.at || unsynced > 0 {
+                let at = standing.catalog;
+                return format!("{}: catalog {at:?} of {:?}, {unsynced} unsynced", machine.name, catalog.at);
+            }
+        }
+        String::new()
+    }
+
+    /// Judges the healed world.
+    pub(super) fn check(&mut self) {
+        if !self.oracle.wrong.is_empty() {
+            return;
+        }
+        for store in 0..self.stores.len() {
+            if let Err(why) = self.check_store(store) {
+                self.oracle.blame(format!("store {store} can't be judged: {why}"));
+            }
+        }
+        self.check_aside();
+        if !self.hub_clock_is_right() {
+            self.oracle.blame("the hub has another time than the world".to_owned());
+        }
+    }
+
+    fn check_store(&mut self, store: usize) -> Result<(), String> {
+        let hub = self.hub.hub.as_ref().ok_or("the hub is off")?;
+        let (code, number) = self.stores[store].clone();
+        let log = log_of_hub(hub, number).map_err(|e| e.to_string())?;
+        let mut wrong = chains(&log);
+        let books = books_of(&log);
+        let expected = judge_books(&self.oracle, store, &books, &mut wrong);
+        judge_numbers(&books, &mut wrong);
+
+        let sums = totals::totals(hub, &code, Days { from: i32::MIN, to: i32::MAX });
+        let sums = sums.map_err(|e| e.to_string())?;
+        let told = (sums.takings, sums.sales, sums.refunds);
+        let cash = sums.tenders.get("cash").copied().unwrap_or(0);
+        if told != expected.money || cash != expected.money.0 {
+            wrong.push(format!("hub: {told:?}, cash {cash}; the oracle says {:?}", expected.money));
+        }
+        for (item, units) in &expected.on_hand {
+            let sku = &self.items[*item].sku;
+            let picture = stock::get(hub, &code, sku).map_err(|e| e.to_string())?.picture;
+            if picture.on_hand != i128::from(*units) {
+                wrong.push(format!("hub: {} of {sku} on hand, the oracle says {units}", picture.on_hand));
+            }
+            let promised = picture.available + picture.reserved + picture.suspended - picture.overdraw;
+            if picture.on_hand != promised && !expected.forgot && !self.restored.contains(&store) {
+                wrong.push(format!("hub: {} of {sku} on hand, {promised} by rights", picture.on_hand));
+            }
+            let shelf = self.oracle.shelf.get(&(store, *item)).copied().unwrap_or(0);
+            if shelf != *units && !expected.forgot {
+                wrong.push(format!("{shelf} of {sku} lie on the shelf, the books make {units}"));
+            }
+        }
+        let rights = hub.db.read(|tx| hub_stock::rights(tx, number, "", "\u{10ffff}"));
+        let rights = rights.map_err(|e| e.to_string())?;
+        let state = state_hash::of_store(hub, &code).map_err(|e| e.to_string())?.state;
+        for machine in self.machines.iter().filter(|machine| machine.store == store) {
+            let Some(running) = &machine.running else { continue };
+            wrong.extend(judge_rights(running, &machine.name, &rights));
+            for line in judge_node(running, &expected, &self.items, state) {
+                wrong.push(format!("{}: {line}", machine.name));
+            }
+        }
+        wrong.extend(outbox_gaps(hub, number, &log));
+        for (index, order) in self.oracle.web.iter().enumerate().filter(|(_, order)| order.store == store) {
+            let shown = reserve::get(hub, order.id).map_err(|e| e.to_string())?;
+            let state = reserve::state(&shown.row);
+            if state != order.state || shown.row.units != order.units {
+                wrong.push(format!("web order {index} is {state}, the oracle says {order:?}"));
+            }
+        }
+        let line = format!("store {store}: state {state}, takings {:?}", expected.money);
+        self.say(&line);
+        wrong.into_iter().for_each(|what| self.oracle.blame(format!("store {store}: {what}")));
+        Ok(())
+    }
+
+    /// Quarantine holds exactly what was poisoned, and the review list nothing else.
+    fn check_aside(&mut self) {
+        let aside = self.with_hub(|hub| review::quarantine(hub, 10_000)).unwrap_or_default();
+        let aside: BTreeSet<_> = aside.into_iter().map(|(_, author, it)| (author, it.seq)).collect();
+        if aside != self.poisoned {
+            let (is, should) = (aside.len(), self.poisoned.len());
+            self.oracle.blame(format!("{is} events are in quarantine, {should} were poisoned"));
+        }
+        let findings = self.with_hub(|hub| review::list(hub, false, 0, 10_000)).unwrap_or_default();
+        for (store, finding) in findings.into_iter().filter(|(_, finding)| finding.kind != "quarantined") {
+            self.oracle.blame(format!("for review in {store}: {} {}", finding.kind, finding.detail));
+        }
+    }
+}
+
+/// What the oracle expects of a store's books.
+struct Expected {
+    /// Takings, sales, refunds.
+    money: (i64, i64, i64),
+    /// By item.
+    on_hand: BTreeMap<usize, i64>,
+    /// Something was forgotten or given up, so the shelf is no longer what the books make.
+    forgot: bool,
+}
+
+fn judge_books(oracle: &Oracle, store: usize, books: &Books, wrong: &mut Vec<String>) -> Expected {
+    let mut expected = Expected { money: (0, 0, 0), on_hand: BTreeMap::new(), forgot: false };
+    let mut known = BTreeSet::new();
+    for (index, deed) in oracle.deeds.iter().enumerate() {
+        if deed.store != store || matches!(deed.kind, Kind::Grant(..) | Kind::CallOff(_)) {
+            continue;
+        }
+        if matches!(deed.kind, Kind::PickUp(_)) {
+            // What is handed out of an order has no document of its own.
+            let done = matches!(deed.state, State::Answered(_));
+            for (item, units) in oracle.moved(deed).into_iter().filter(|_| done) {
+                *expected.on_hand.entry(item).or_default() += units;
+            }
+            continue;
+        }
+        known.insert(deed.id);
+        let found = books.get(&deed.id).map_or(&[][..], Vec::as_slice);
+        let verdict = Oracle::verdict(deed);
+        expected.forgot |= verdict == Verdict::May;
+        match (verdict, found.len()) {
+            (Verdict::Must, 1) | (Verdict::May, 0 | 1) | (Verdict::Not, 0) => {}
+            (_, times) => wrong.push(format!("deed {index} ({verdict:?}) stands {times} times: {deed:?}")),
+        }
+        let Some(it) = found.first() else { continue };
+        if let (State::Answered(receipt), Some((till, series, n, total))) = (&deed.state, &it.printed) {
+            let told = (&receipt.number, receipt.total, receipt.author, receipt.seq);
+            let is = (&Some((till.clone(), series.clone(), *n)), *total, it.author, it.seq);
+            if told != is {
+                wrong.push(format!("deed {index} was told {told:?}, the books say {is:?}"));
+            }
+        }
+        if let Some((_, _, _, total)) = it.printed {
+            expected.money.0 += total;
+            match deed.kind {
+                Kind::Refund { .. } => expected.money.2 += 1,
+                _ => expected.money.1 += 1,
+            }
+        }
+        for (item, units) in oracle.moved(deed) {
+            *expected.on_hand.entry(item).or_default() += units;
+        }
+    }
+    for ((_, item), units) in oracle.foreign.iter().filter(|((of, _), _)| *of == store) {
+        *expected.on_hand.entry(*item).or_default() += units;
+    }
+    for (id, found) in books.iter().filter(|(id, _)| !known.contains(*id)) {
+        wrong.push(format!("the books hold {id} {} times, which nobody asked for", found.len()));
+    }
+    expected
+}
+
+/// Numbers of every series: 1, 2, 3 … without a gap, each once.
+fn judge_numbers(books: &Books, wrong: &mut Vec<String>) {
+    let mut series: BTreeMap<(&str, &str), Vec<u64>> = BTreeMap::new();
+    for (till, of, n, _) in books.values().flatten().filter_map(|found| found.printed.as_ref()) {
+        series.entry((till, of)).or_default().push(*n);
+    }
+    for (name, mut numbers) in series {
+        numbers.sort_unstable();
+        if !numbers.iter().copied().eq(1..=u64::try_from(numbers.len()).unwrap_or(0)) {
+            wrong.push(format!("receipt numbers of {name:?}: {numbers:?}"));
+        }
+    }
+}
+
+fn judge_node(
+    running: &super::machine::Running,
+    expected: &Expected,
+    items: &[super::world::Item],
+    state: Hash,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let read = running.reads.with::<_, Stop>(|conn| {
+        let sums = node_totals::of_days(conn, Day(i32::MIN), Day(i32::MAX))?;
+        let mut on_hand = BTreeMap::new();
+        node_stock::each(conn, |_, sku, row| {
+            on_hand.insert(sku.0, row.on_hand);
+        })?;
+        Ok((sums, on_hand, node_hash::gather(conn)?.state_hash()))
+    });
+    let (sums, on_hand, own) = match read {
+        Ok(read) => read,
+        Err(stop) => return vec![format!("can't be read: {stop:?}")],
+    };
+    let counted = |n: u64| i64::try_from(n).unwrap_or(-1);
+    let told = (sums.takings, counted(sums.sales), counted(sums.refunds));
+    if told != expected.money {
+        wrong.push(format!("{told:?}; the oracle says {:?}", expected.money));
+    }
+    for (item, units) in &expected.on_hand {
+        let held = on_hand.get(&items[*item].sku).copied().unwrap_or(0);
+        if held != *units {
+            wrong.push(format!("{held} of {} on hand, the oracle says {units}", items[*item].sku));
+        }
+    }
+    if own != state {
+        wrong.push(format!("state hash {own}, the hub has {state}"));
+    }
+    wrong
+}
+
+/// I2, healed: what a node takes for its own rights is what all cells make.
+fn judge_rights(
+    running: &super::machine::Running,
+    name: &str,
+    rights: &BTreeMap<String, Rights>,
+) -> Vec<String> {
+    let me = running.node.me().0;
+    let mut wrong = Vec::new();
+    let read = running.reads.with::<_, Stop>(|conn| {
+        node_stock::each(conn, |_, sku, row| {
+            let all = rights.get(&sku.0).map_or(0, |rights| rights.of(&me));
+            if all != i128::from(row.rights()) {
+                wrong.push(format!("{name}: {} rights of {}, all cells make {all}", row.rights(), sku.0));
+            }
+        })?;
+        Ok(())
+    });
+    if let Err(stop) = read {
+        wrong.push(format!("{name} can't be read: {stop:?}"));
+    }
+    wrong
+}
+
+fn log_of_hub(
+    hub: &tradepost_central::hub::Hub,
+    store: i64,
+) -> Result<BTreeMap<Incarnation, Vec<events::Stored>>, DbError> {
+    hub.db.read(|tx| {
+        let mut log = BTreeMap::new();
+        for author in authors::of_store(tx, store)? {
+            log.insert(author.incarnation, events::from(tx, author.no, 1, usize::from(u16::MAX) * 16)?);
+        }
+        Ok(log)
+    })
+}
+
+/// I8: every stream is gapless and its chain unbroken.
+fn chains(log: &BTreeMap<Incarnation, Vec<events::Stored>>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (author, stream) in log {
+        let mut before = Hash::ZERO;
+        for (seq, stored) in (1..).zip(stream) {
+            let prev = Event::read(&stored.bytes).map(|event| event.envelope.prev_hash);
+            if stored.seq != seq || prev != Ok(before) || hash_of(&stored.bytes) != stored.hash {
+                wrong.push(format!("the chain of {author} breaks at {seq}"));
+                break;
+            }
+            before = stored.hash;
+        }
+    }
+    wrong
+}
+
+fn books_of(log: &BTreeMap<Incarnation, Vec<events::Stored>>) -> Books {
+    let mut books = Books::new();
+    for (author, stored) in log.iter().flat_map(|(author, stream)| stream.iter().map(move |s| (*author, s))) {
+        let body = Event::read(&stored.bytes).and_then(|event| event.body());
+        let (id, printed) = match body {
+            Ok(Body::SaleCommitted(it)) => {
+                let n = it.receipt;
+                (it.sale_id, Some((n.till, n.series, n.n, it.document.outcome.settlement.total.0)))
+            }
+            Ok(Body::RefundCommitted(it)) => {
+                let n = it.receipt;
+                (it.refund_id, Some((n.till, n.series, n.n, it.document.outcome.settlement.total.0)))
+            }
+            Ok(Body::DeliveryReceived(it)) => (it.delivery, None),
+            Ok(Body::StockAdjusted(it)) => (it.adjustment, None),
+            _ => continue,
+        };
+        books.entry(id).or_default().push(Found { author, seq: stored.seq, printed });
+    }
+    books
+}
+
+/// I10: one outbox row an event, numbered without a gap.
+fn outbox_gaps(
+    hub: &tradepost_central::hub::Hub,
+    store: i64,
+    log: &BTreeMap<Incarnation, Vec<events::Stored>>,
+) -> Vec<String> {
+    let sql = "SELECT count(*), coalesce(max(seq), 0) FROM outbox \
+        WHERE source = 'event' AND author IN (SELECT author FROM authors WHERE store = ?1)";
+    let row = hub.db.read::<_, DbError>(|tx| {
+        let row = tx.row(sql, &[store.into()])?.ok_or_else(|| DbError::Shape("no row".to_owned()))?;
+        Ok((row.get::<u64>(0)?, row.get::<u64>(1)?))
+    });
+    let events = u64::try_from(log.values().map(Vec::len).sum::<usize>()).unwrap_or(0);
+    match row {
+        Ok((rows, _)) if rows == events => Vec::new(),
+        Ok((rows, last)) => vec![format!("{events} events, {rows} rows in the outbox, the last is {last}")],
+        Err(error) => vec![format!("the outbox can't be read: {error}")],
+    }
+}
+
+fn differences(mine: &Frontier, theirs: &Frontier) -> String {
+    let ids: BTreeSet<Incarnation> =
+        mine.heads().chain(theirs.heads()).map(|head| head.incarnation).collect();
+    let differs = |id: &Incarnation| mine.head(id) != theirs.head(id);
+    let shown = ids.iter().filter(|id| differs(id)).map(|id| {
+        let id_text = id.to_string();
+        format!("{} here {} hub {}", super::hub_work::short(&id_text), mine.seq(id), theirs.seq(id))
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,111 @@
+//! The simulated machine of the hub: the real hub on real SQLite files, under the simulator's clock.
+
+use crate::seed::Luck;
+use std::fs::OpenOptions;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use tokio::sync::watch;
+use tradepost_central::cache::{Cache, Memory};
+use tradepost_central::db::sqlite::Sqlite;
+use tradepost_central::db::{Db, authors};
+use tradepost_central::hub::{Hub, PublicFace};
+use tradepost_central::journal::Journal;
+use tradepost_central::stream::{Embedded, Stream};
+use tradepost_sync::frontier::HeadMark;
+use tradepost_sync::signing::Device;
+
+const FILES: [&str; 3] = ["hub.db", "hub.db-wal", "hub-1.journal"];
+
+/// The hub's machine.
+pub(super) struct HubMachine {
+    /// The hub, while it runs.
+    pub(super) hub: Option<Hub>,
+    /// Counts starts.
+    pub(super) life: u32,
+    room: PathBuf,
+    home: PathBuf,
+    clock: Arc<AtomicI64>,
+}
+
+impl HubMachine {
+    /// A machine with files under `room`, started.
+    ///
+    /// # Errors
+    /// What the system or the database says.
+    pub(super) fn start_new(room: &Path, now: i64) -> Result<Self, String> {
+        let room = room.join("hub");
+        let home = room.join("0");
+        std::fs::create_dir_all(&home).map_err(|e| e.to_string())?;
+        let mut machine = Self { hub: None, life: 0, room, home, clock: Arc::new(AtomicI64::new(now)) };
+        machine.start()?;
+        Ok(machine)
+    }
+
+    /// Says what time it is.
+    pub(super) fn set_clock(&self, now: i64) {
+        self.clock.store(now, Ordering::Relaxed);
+    }
+
+    /// Starts the hub on its files.
+    ///
+    /// # Errors
+    /// What the database or the journal says.
+    pub(super) fn start(&mut self) -> Result<(), String> {
+        self.life += 1;
+        let clock = Arc::clone(&self.clock);
+        let sqlite = Sqlite::open(&self.home.join("hub.db")).map_err(|e| e.to_string())?;
+        let db = Db::Sqlite(sqlite.with_clock(Box::new(move || clock.load(Ordering::Relaxed))));
+        let journal = Journal::open(Some(&self.home), 1, &db).map_err(|e| e.to_string())?;
+        let face = PublicFace { address: "127.0.0.1:7643".to_owned(), fingerprint: [7; 32] };
+        let (pokes, _) = watch::channel(0);
+        self.hub = Some(Hub {
+            db,
+            stream: Stream::Embedded(Embedded),
+            cache: Cache::Memory(Memory::default()),
+            device: Device::from_secret([9; 32]),
+            journal,
+            face,
+            pokes,
+            present: Default::default(),
+            closing: AtomicBool::new(false),
+        });
+        Ok(())
+    }
+
+    /// The ends of a store's streams as its files hold them, also while it is off.
+    pub(super) fn heads(&self, store: i64) -> Vec<HeadMark> {
+        let read = |db: &Db| {
+            let authors = db.read(|tx| authors::of_store(tx, store)).unwrap_or_default();
+            authors.iter().filter_map(authors::Author::mark).collect()
+        };
+        match &self.hub {
+            Some(hub) => read(&hub.db),
+            None => {
+                Sqlite::open(&self.home.join("hub.db")).map_or_else(|_| Vec::new(), |s| read(&Db::Sqlite(s)))
+            }
+        }
+    }
+
+    /// Ends the hub where it stands; it goes on from its files as they are, the journal's last words perhaps torn.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn lose(&mut self, luck: &mut Luck) -> io::Result<()> {
+        let next = self.room.join(self.life.to_string());
+        std::fs::create_dir_all(&next)?;
+        for name in FILES {
+            let path = self.home.join(name);
+            if path.exists() {
+                std::fs::copy(path, next.join(name))?;
+            }
+        }
+        let journal = OpenOptions::new().write(true).open(next.join("hub-1.journal"))?;
+        let length = journal.metadata()?.len();
+        journal.set_len(length.saturating_sub(luck.below(40)))?;
+        self.hub = None;
+        let old = std::mem::replace(&mut self.home, next);
+        std::fs::remove_dir_all(old)
+    }
+}

@@ -1,0 +1,340 @@
+//! The oracle: what is true in the simulated world, whatever the programs believe. It keeps the shelf, the drawer, and
+//! every answer that was given to a customer. It is no product code and never asks any.
+
+use std::collections::{BTreeMap, BTreeSet};
+use tradepost_sync::ids::{Id, Incarnation};
+
+/// What somebody at a till wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Goods against cash: (sku's index, pieces) a line.
+    Sale(Vec<(usize, u64)>),
+    /// All pieces of a sale's line come back.
+    Refund {
+        /// The deed that sold it.
+        of: usize,
+        /// Which of its lines.
+        line: usize,
+    },
+    /// Goods came.
+    Delivery(usize, u64),
+    /// Goods broke.
+    Breakage(usize, u64),
+    /// Rights are given: to the hub, or to the machine with that index.
+    Grant(usize, u64, Option<usize>),
+    /// A web order is handed out at the store that holds it.
+    PickUp(usize),
+    /// A web order is called off there.
+    CallOff(usize),
+}
+
+/// A web order that the hub has promised.
+#[derive(Clone, Debug)]
+pub struct WebOrder {
+    /// The reservation.
+    pub id: Id,
+    /// At which store.
+    pub store: usize,
+    /// What.
+    pub sku: usize,
+    /// How much.
+    pub units: u64,
+    /// The machine that holds it.
+    pub machine: usize,
+    /// How it ended, as the hub calls it.
+    pub state: &'static str,
+}
+
+/// What a customer was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Till, series and number as printed; none for what has no number.
+    pub number: Option<(String, String, u64)>,
+    /// What it comes to, in minor units; below zero for money paid back.
+    pub total: i64,
+    /// Who wrote it down.
+    pub author: Incarnation,
+    /// At which place.
+    pub seq: u64,
+}
+
+impl Receipt {
+    /// Whether somebody who asks twice may be told both: what has no number is only said to be done.
+    fn same_as(&self, other: &Self) -> bool {
+        self == other || (self.number.is_none() && other.number.is_none())
+    }
+}
+
+/// How a deed stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Asked, not answered; whoever asked asks again.
+    Open,
+    /// It is done, and somebody was told so.
+    Answered(Receipt),
+    /// It was refused, and somebody was told so.
+    Refused,
+    /// The machine forgot before it answered; whoever asked went away.
+    GivenUp,
+}
+
+/// Something that was asked for.
+#[derive(Clone, Debug)]
+pub struct Deed {
+    /// The id that the client made.
+    pub id: Id,
+    /// At which machine.
+    pub machine: usize,
+    /// In which store.
+    pub store: usize,
+    /// What.
+    pub kind: Kind,
+    /// How it stands.
+    pub state: State,
+    /// It was answered, then its machine forgot it before anybody else held it.
+    pub forgotten: bool,
+    /// Its machine was put back since it was answered: nobody asks for it again.
+    pub old: bool,
+    /// A line of it is being refunded, or was.
+    pub refunding: bool,
+    /// How often it was asked for.
+    pub tries: u32,
+}
+
+/// The oracle's books.
+#[derive(Default)]
+pub struct Oracle {
+    /// Everything that was ever asked for, in order.
+    pub deeds: Vec<Deed>,
+    /// What lies on the shelf, by store and sku.
+    pub shelf: BTreeMap<(usize, usize), i64>,
+    /// What is in the drawer, by machine.
+    pub drawer: BTreeMap<usize, i64>,
+    /// Goods nobody may sell beyond what is there, by sku's index.
+    pub strict: BTreeSet<usize>,
+    /// Every price that an item ever had.
+    pub prices: BTreeMap<usize, BTreeSet<i64>>,
+    /// Goods that a later program's events moved, by store and sku.
+    pub foreign: BTreeMap<(usize, usize), i64>,
+    /// Every web order that the hub took.
+    pub web: Vec<WebOrder>,
+    /// What is wrong, in the order it was found.
+    pub wrong: Vec<String>,
+    numbers: BTreeMap<(usize, String, String, u64), usize>,
+}
+
+impl Oracle {
+    /// Somebody asks for something new; answers the deed's index.
+    pub fn ask(&mut self, id: Id, machine: usize, store: usize, kind: Kind) -> usize {
+        match &kind {
+            // The goods are there, or gone, before anybody writes it down.
+            Kind::Delivery(sku, units) => self.move_goods(store, *sku, *units, true),
+            Kind::Breakage(sku, units) => self.move_goods(store, *sku, *units, false),
+            Kind::Refund { of, line } => {
+                if let Some((sku, units)) = self.line_of(*of, *line) {
+                    self.move_goods(store, sku, units, true);
+                }
+                self.deeds[*of].refunding = true;
+            }
+            Kind::Sale(_) | Kind::Grant(..) | Kind::PickUp(_) | Kind::CallOff(_) => {}
+        }
+        let state = State::Open;
+        self.deeds.push(Deed {
+            id,
+            machine,
+            store,
+            kind,
+            state,
+            forgotten: false,
+            old: false,
+            refunding: false,
+            tries: 0,
+        });
+        self.deeds.len() - 1
+    }
+
+    /// Somebody was told that a deed is done.
+    pub fn answered(&mut self, deed: usize, receipt: Receipt) {
+        match &self.deeds[deed].state {
+            State::Answered(before) if before.same_as(&receipt) => return,
+            State::Answered(before) if !self.deeds[deed].forgotten => {
+                let before = before.clone();
+                return self.blame(format!("deed {deed} was answered {before:?}, then {receipt:?}"));
+            }
+            State::Open => {}
+            // Asked again after the machine forgot: a new deed under an old id is never asked for here.
+            other => {
+                let other = other.clone();
+                return self.blame(format!("deed {deed} was {other:?}, then answered {receipt:?}"));
+            }
+        }
+        let (store, machine) = (self.deeds[deed].store, self.deeds[deed].machine);
+        if let Some((till, series, n)) = receipt.number.clone()
+            && let Some(other) = self.numbers.insert((store, till, series, n), deed)
+        {
+            self.blame(format!("deeds {other} and {deed} have one receipt number: {:?}", receipt.number));
+        }
+        *self.drawer.entry(machine).or_default() += receipt.total;
+        match self.deeds[deed].kind.clone() {
+            Kind::Sale(lines) => {
+                self.judge_price(deed, &lines, receipt.total);
+                lines.iter().for_each(|(sku, pieces)| self.hand_over(deed, store, *sku, *pieces));
+            }
+            Kind::PickUp(order) => {
+                let (sku, units) = (self.web[order].sku, self.web[order].units);
+                self.end_order(order, "fulfilled");
+                self.hand_over(deed, store, sku, units);
+            }
+            Kind::CallOff(order) => self.end_order(order, "cancelled"),
+            _ => {}
+        }
+        self.deeds[deed].state = State::Answered(receipt);
+    }
+
+    fn hand_over(&mut self, deed: usize, store: usize, sku: usize, pieces: u64) {
+        self.move_goods(store, sku, pieces, false);
+        self.judge_promises(&format!("deed {deed} handed over {pieces}"), store, sku);
+    }
+
+    /// I5: every strict sale and every open reservation finds its good on the shelf.
+    fn judge_promises(&mut self, what: &str, store: usize, sku: usize) {
+        let left = self.shelf.get(&(store, sku)).copied().unwrap_or(0);
+        let open = |order: &&WebOrder| (order.store, order.sku, order.state) == (store, sku, "open");
+        let promised: u64 = self.web.iter().filter(open).map(|order| order.units).sum();
+        if left < i64::try_from(promised).unwrap_or(0) && self.strict.contains(&sku) {
+            let short = format!("{left} left, {promised} promised");
+            self.blame(format!("{what} of strict item {sku} in store {store}: {short}"));
+        }
+    }
+
+    /// The hub has taken a web order.
+    pub fn promised(&mut self, order: WebOrder) {
+        let (store, sku, what) = (order.store, order.sku, format!("a web order took {}", order.units));
+        self.web.push(order);
+        self.judge_promises(&what, store, sku);
+    }
+
+    /// I9: a reservation ends once.
+    fn end_order(&mut self, order: usize, how: &'static str) {
+        let before = std::mem::replace(&mut self.web[order].state, how);
+        if before != "open" {
+            self.blame(format!("web order {order} was {before}, then {how}"));
+        }
+    }
+
+    /// The total is made of prices that the hub published.
+    fn judge_price(&mut self, deed: usize, lines: &[(usize, u64)], total: i64) {
+        let mut sums = BTreeSet::from([0]);
+        for (sku, pieces) in lines {
+            let prices = self.prices.get(sku).cloned().unwrap_or_default();
+            let pieces = i64::try_from(*pieces).unwrap_or(0);
+            sums = sums.iter().flat_map(|sum| prices.iter().map(move |price| sum + price * pieces)).collect();
+        }
+        if !sums.contains(&total) {
+            self.blame(format!("deed {deed} came to {total}, which no published prices make"));
+        }
+    }
+
+    /// Somebody was told no.
+    pub fn refused(&mut self, deed: usize) {
+        let it = self.deeds[deed].clone();
+        if it.state != State::Open {
+            return;
+        }
+        match it.kind {
+            Kind::Refund { of, line } => {
+                if let Some((sku, units)) = self.line_of(of, line) {
+                    self.move_goods(it.store, sku, units, false);
+                }
+            }
+            Kind::Delivery(sku, units) => self.move_goods(it.store, sku, units, false),
+            Kind::Breakage(sku, units) => self.move_goods(it.store, sku, units, true),
+            Kind::Sale(_) | Kind::Grant(..) | Kind::PickUp(_) | Kind::CallOff(_) => {}
+        }
+        self.deeds[deed].state = State::Refused;
+    }
+
+    /// A machine was put back to `kept` (its own streams' ends in the old files), while others hold `held`. What was
+    /// beyond both is forgotten; what was being asked for is given up.
+    pub fn put_back(
+        &mut self,
+        machine: usize,
+        kept: &BTreeMap<Incarnation, u64>,
+        held: &BTreeMap<Incarnation, u64>,
+    ) -> usize {
+        let mut lost = 0;
+        for deed in self.deeds.iter_mut().filter(|deed| deed.machine == machine) {
+            match &deed.state {
+                State::Open => deed.state = State::GivenUp,
+                State::Answered(receipt) => {
+                    deed.old = true;
+                    let known = |heads: &BTreeMap<Incarnation, u64>| {
+                        heads.get(&receipt.author).is_some_and(|seq| receipt.seq <= *seq)
+                    };
+                    if !known(kept) && !known(held) {
+                        deed.forgotten = true;
+                        lost += 1;
+                    }
+                }
+                State::Refused | State::GivenUp => {}
+            }
+        }
+        lost
+    }
+
+    /// Whether a deed must be in the books, may be, or must not.
+    #[must_use]
+    pub fn verdict(deed: &Deed) -> Verdict {
+        match deed.state {
+            State::Answered(_) if !deed.forgotten => Verdict::Must,
+            State::Answered(_) | State::GivenUp => Verdict::May,
+            State::Open | State::Refused => Verdict::Not,
+        }
+    }
+
+    /// What a deed that is in the books moved on the shelf: (sku, units).
+    #[must_use]
+    pub fn moved(&self, deed: &Deed) -> Vec<(usize, i64)> {
+        let signed = |units: u64| i64::try_from(units).unwrap_or(0);
+        match &deed.kind {
+            Kind::Sale(lines) => lines.iter().map(|(sku, pieces)| (*sku, -signed(*pieces))).collect(),
+            Kind::Refund { of, line } => {
+                self.line_of(*of, *line).map(|(sku, units)| (sku, signed(units))).into_iter().collect()
+            }
+            Kind::Delivery(sku, units) => vec![(*sku, signed(*units))],
+            Kind::Breakage(sku, units) => vec![(*sku, -signed(*units))],
+            Kind::PickUp(order) => vec![(self.web[*order].sku, -signed(self.web[*order].units))],
+            Kind::Grant(..) | Kind::CallOff(_) => Vec::new(),
+        }
+    }
+
+    /// Notes that something is wrong.
+    pub fn blame(&mut self, what: String) {
+        if self.wrong.len() < 50 {
+            self.wrong.push(what);
+        }
+    }
+
+    fn line_of(&self, sale: usize, line: usize) -> Option<(usize, u64)> {
+        match &self.deeds.get(sale)?.kind {
+            Kind::Sale(lines) => lines.get(line).copied(),
+            _ => None,
+        }
+    }
+
+    fn move_goods(&mut self, store: usize, sku: usize, units: u64, come: bool) {
+        let units = i64::try_from(units).unwrap_or(0);
+        *self.shelf.entry((store, sku)).or_default() += if come { units } else { -units };
+    }
+}
+
+/// What is to be expected of a deed in the books.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Exactly once.
+    Must,
+    /// At most once.
+    May,
+    /// Not at all.
+    Not,
+}

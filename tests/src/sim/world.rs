@@ -1,0 +1,467 @@
+//! The world and its scheduler: everything that is due, in order, and who it is for.
+
+use super::hub::HubMachine;
+use super::hub_work::HubWork;
+use super::machine::Machine;
+use super::oracle::{Kind, Oracle, State};
+use super::plant::Plant;
+use super::trace::Trace;
+use super::{Outcome, Plan};
+use crate::hub_bench::Writer;
+use crate::process::TempDir;
+use crate::seed::Luck;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use tradepost_central::app::shelf::ShelfMemory;
+use tradepost_node::db::Durability;
+use tradepost_proto::sync::v1::Frame;
+use tradepost_sync::clock::Tau;
+use tradepost_sync::frontier::HeadMark;
+use tradepost_sync::ids::{Id, Incarnation};
+use tradepost_sync::session::{Acquire, Batch, Input, Session};
+
+/// When every run begins.
+pub(super) const BEGIN: i64 = 1_795_000_000_000;
+/// How long whoever asked waits before asking again, at least.
+const PATIENCE_MS: u64 = 500;
+/// A healed world agrees within this time.
+const AGREED_MS_MAX: i64 = 120_000;
+/// A healed, non-empty queue moves within this time (I15).
+const MOVES_MS_MAX: i64 = 11_000;
+
+/// What is due.
+pub(super) enum Due {
+    /// A frame arrives at a side of a link.
+    Frame { link: u64, to: usize, frame: Box<Frame> },
+    /// The disk has answered a side of a link.
+    Disk { link: u64, side: usize, input: Box<Input> },
+    /// A side of a link asked to be woken.
+    Tick { link: u64, side: usize, turn: u64 },
+    /// The last word of a closed link was heard.
+    Gone { link: u64 },
+    /// The hub does something for a link.
+    Hub { link: u64, work: HubWork },
+    /// A machine calls the hub, or a neighbour.
+    Dial { machine: usize, neighbour: Option<usize> },
+    /// A machine commits what waits.
+    Group { machine: usize, life: u32 },
+    /// Somebody asks for a deed, perhaps again.
+    Ask { deed: usize },
+    /// Somebody at a machine wants something new.
+    Customer { machine: usize },
+    /// A machine whose incarnation the hub doesn't know asks to be taken in.
+    Rejoin { machine: usize, life: u32 },
+    /// A machine is switched on.
+    Up { machine: usize },
+    /// The hub is switched on.
+    HubUp,
+    /// A cut way is whole again.
+    Mended { machine: usize, neighbour: Option<usize> },
+    /// A disk has room again.
+    Room { machine: usize },
+    /// The hub publishes, or gives rights.
+    Office,
+    /// Something breaks.
+    Fault,
+}
+
+/// What waits for a machine's next group.
+#[derive(Clone)]
+pub(super) enum Job {
+    /// What somebody asked for.
+    Deed(usize),
+    /// A batch to be taken in; a side of a link waits for it, unless it comes from nowhere.
+    Apply { link: Option<(u64, usize)>, batch: Batch },
+    /// Catalog entries.
+    Catalog { link: u64, side: usize, entries: Vec<tradepost_sync::catalog::SealedEntry> },
+    /// The hub holds a stream.
+    Acked(HeadMark),
+    /// The hub said what time it is, at a reading of the boot clock.
+    HubTime(Tau, i64),
+    /// Somebody knows more of this machine than it does.
+    SelfFence(Option<HeadMark>),
+    /// The hub has fenced this incarnation.
+    BeginAgain(Incarnation),
+    /// A neighbour asks for rights.
+    Give { link: u64, side: usize, to: Incarnation, asked: Acquire },
+}
+
+/// One end of a link.
+pub(super) struct Side {
+    /// The machine, or the hub.
+    pub(super) who: Option<usize>,
+    pub(super) session: Session,
+    pub(super) closed: bool,
+    pub(super) arrived: i64,
+    pub(super) turn: u64,
+    pub(super) peer: Option<Incarnation>,
+    /// At the hub: the caller's store.
+    pub(super) store: Option<i64>,
+    pub(super) shelf: ShelfMemory,
+    /// The store's `H_s`, and its end when the roster was last looked at.
+    pub(super) roster: (Option<Incarnation>, Option<HeadMark>),
+    pub(super) asks: u64,
+}
+
+/// A link: side 0 called.
+pub(super) struct Link {
+    pub(super) sides: [Side; 2],
+}
+
+impl Link {
+    /// Who is at its ends.
+    pub(super) fn ends(&self) -> (Option<usize>, Option<usize>) {
+        (self.sides[0].who, self.sides[1].who)
+    }
+
+    pub(super) fn is_lan(&self) -> bool {
+        self.sides[1].who.is_some()
+    }
+}
+
+/// An item of the range.
+pub(super) struct Item {
+    pub(super) sku: String,
+    pub(super) price: i64,
+}
+
+/// The world.
+pub(super) struct World {
+    pub(super) now: i64,
+    pub(super) luck: Luck,
+    pub(super) seed: u64,
+    pub(super) plan: Plan,
+    pub(super) plant: Option<Plant>,
+    pub(super) hub: HubMachine,
+    pub(super) machines: Vec<Machine>,
+    pub(super) jobs: Vec<Vec<Job>>,
+    pub(super) links: BTreeMap<u64, Link>,
+    pub(super) dialing: BTreeSet<(usize, Option<usize>)>,
+    /// Ways that are cut: a machine's to the hub, or to a neighbour with a greater index.
+    pub(super) cut: BTreeSet<(usize, Option<usize>)>,
+    /// Machines whose way to the hub is slow, in milliseconds more.
+    pub(super) slow: BTreeMap<usize, u64>,
+    pub(super) oracle: Oracle,
+    pub(super) trace: Trace,
+    pub(super) items: Vec<Item>,
+    /// Each store's code and number at the hub.
+    pub(super) stores: Vec<(String, i64)>,
+    /// Streams of a later program, one a store, with what of it was handed in.
+    pub(super) later: Vec<(Writer, u64)>,
+    /// (incarnation, seq) of what was poisoned.
+    pub(super) poisoned: BTreeSet<(Incarnation, u64)>,
+    /// Batches that were seen on some link, by store; they may come again.
+    pub(super) seen: Vec<(usize, Batch)>,
+    pub(super) faults: BTreeMap<&'static str, u32>,
+    /// Stores in which old files were put back.
+    pub(super) restored: BTreeSet<usize>,
+    pub(super) healing: bool,
+    queue: BTreeMap<(i64, u64), Due>,
+    order: u64,
+    next_link: u64,
+    pub(super) poked: u64,
+    _room: TempDir,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, plan: Plan, plant: Option<Plant>, loud: bool) -> Self {
+        let room = room();
+        let hub = HubMachine::start_new(room.path(), BEGIN).expect("the hub starts");
+        let synced = if plant == Some(Plant::AckBeforeFsync) { Durability::Normal } else { Durability::Full };
+        let mut machines = Vec::new();
+        for store in 0..plan.stores {
+            for _ in 0..plan.machines {
+                let name = format!("R{}", machines.len() + 1);
+                let own = seed.wrapping_mul(31).wrapping_add(u64::try_from(machines.len()).unwrap_or(0));
+                let machine = Machine::new(&name, store, room.path(), own, synced).expect("there is room");
+                machines.push(machine);
+            }
+        }
+        Self {
+            now: BEGIN,
+            luck: Luck::new(seed),
+            seed,
+            plan,
+            plant,
+            hub,
+            jobs: machines.iter().map(|_| Vec::new()).collect(),
+            machines,
+            links: BTreeMap::new(),
+            dialing: BTreeSet::new(),
+            cut: BTreeSet::new(),
+            slow: BTreeMap::new(),
+            oracle: Oracle::default(),
+            trace: Trace::new(loud),
+            items: Vec::new(),
+            stores: Vec::new(),
+            later: Vec::new(),
+            poisoned: BTreeSet::new(),
+            seen: Vec::new(),
+            faults: BTreeMap::new(),
+            restored: BTreeSet::new(),
+            healing: false,
+            queue: BTreeMap::new(),
+            order: 0,
+            next_link: 1,
+            poked: 0,
+            _room: room,
+        }
+    }
+
+    /// Says a line into the trace.
+    pub(super) fn say(&mut self, line: &str) {
+        self.trace.say(self.now - BEGIN, line);
+    }
+
+    /// Notes a fault that was made.
+    pub(super) fn note(&mut self, fault: &'static str, line: &str) {
+        *self.faults.entry(fault).or_default() += 1;
+        self.say(&format!("! {fault} {line}"));
+    }
+
+    /// Whether this bug is planted.
+    pub(super) fn planted(&self, plant: Plant) -> bool {
+        self.plant == Some(plant)
+    }
+
+    /// A number in `from..to`.
+    pub(super) fn between(&mut self, from: u64, to: u64) -> u64 {
+        from + self.luck.below(to - from)
+    }
+
+    /// Once in `n` times.
+    pub(super) fn once_in(&mut self, n: u64) -> bool {
+        self.luck.below(n) == 0
+    }
+
+    /// Puts something into the queue, `after` milliseconds from now.
+    pub(super) fn later(&mut self, after: u64, due: Due) {
+        let at = self.now + i64::try_from(after).unwrap_or(0);
+        self.at(at, due);
+    }
+
+    /// Puts something into the queue for a time.
+    pub(super) fn at(&mut self, at: i64, due: Due) {
+        self.order += 1;
+        self.queue.insert((at.max(self.now), self.order), due);
+    }
+
+    /// A fresh id as clients make them.
+    pub(super) fn fresh_id(&mut self) -> Id {
+        let mut bytes = [0u8; 16];
+        bytes[..8].copy_from_slice(&self.luck.next().to_be_bytes());
+        bytes[8..].copy_from_slice(&self.luck.next().to_be_bytes());
+        let ms = u64::try_from(self.now).unwrap_or(0).to_be_bytes();
+        bytes[..6].copy_from_slice(&ms[2..]);
+        bytes[6] = 0x70 | (bytes[6] & 0x0f);
+        bytes[8] = 0x80 | (bytes[8] & 0x3f);
+        Id(bytes)
+    }
+
+    /// A link's number.
+    pub(super) fn new_link(&mut self) -> u64 {
+        self.next_link += 1;
+        self.next_link
+    }
+
+    /// The unsafe phase.
+    pub(super) fn run_unsafely(&mut self) {
+        for machine in 0..self.machines.len() {
+            self.later(1 + u64::try_from(machine).unwrap_or(0), Due::Up { machine });
+            let first = self.between(500, self.plan.deed_ms.max(501));
+            self.later(first, Due::Customer { machine });
+        }
+        self.later(3_000, Due::Fault);
+        self.later(5_000, Due::Office);
+        let end = BEGIN + self.plan.unsafe_ms;
+        self.run_until(end);
+    }
+
+    /// Everything is healed; answers how long it took to agree, or blames where it didn't.
+    pub(super) fn heal(&mut self) -> i64 {
+        self.healing = true;
+        let healed = self.now;
+        self.mend_everything();
+        let waiting = self.waiting_queues();
+        let mut moved = waiting.is_empty();
+        while self.now < healed + AGREED_MS_MAX && self.oracle.wrong.is_empty() {
+            let until = self.now + 500;
+            self.run_until(until);
+            if !moved && self.now >= healed + MOVES_MS_MAX {
+                moved = true;
+                self.judge_queues(&waiting);
+            }
+            if self.all_agree() {
+                return self.now - healed;
+            }
+        }
+        if self.oracle.wrong.is_empty() {
+            let why = self.why_not();
+            self.oracle.blame(format!("healed for {AGREED_MS_MAX} ms and no agreement: {why}"));
+        }
+        self.now - healed
+    }
+
+    fn run_until(&mut self, end: i64) {
+        while let Some((&(at, order), _)) = self.queue.first_key_value() {
+            if at > end || !self.oracle.wrong.is_empty() {
+                break;
+            }
+            self.now = at;
+            self.hub.set_clock(at);
+            if let Some(due) = self.queue.remove(&(at, order)) {
+                self.happen(due);
+            }
+        }
+        self.now = end.max(self.now);
+        self.hub.set_clock(self.now);
+    }
+
+    fn happen(&mut self, due: Due) {
+        match due {
+            Due::Frame { link, to, frame } => self.frame(link, to, *frame),
+            Due::Disk { link, side, input } => self.give(link, side, *input),
+            Due::Tick { link, side, turn } => self.tick(link, side, turn),
+            Due::Gone { link } => self.drop_link(link),
+            Due::Hub { link, work } => self.hub_work(link, work),
+            Due::Dial { machine, neighbour } => self.dial(machine, neighbour),
+            Due::Group { machine, life } => self.group(machine, life),
+            Due::Ask { deed } => self.ask(deed),
+            Due::Customer { machine } => self.customer(machine),
+            Due::Rejoin { machine, life } => self.rejoin(machine, life),
+            Due::Up { machine } => self.up(machine),
+            Due::HubUp => self.hub_up(),
+            Due::Mended { machine, neighbour } => self.mend(machine, neighbour),
+            Due::Room { machine } => self.give_room(machine),
+            Due::Office => self.office(),
+            Due::Fault => self.fault(),
+        }
+    }
+
+    /// Somebody at a till wants something.
+    fn customer(&mut self, machine: usize) {
+        if self.healing {
+            return;
+        }
+        let pause = self.plan.deed_ms / 2 + self.luck.below(self.plan.deed_ms);
+        self.later(pause, Due::Customer { machine });
+        let kind = self.wish(machine);
+        let (id, store) = (self.fresh_id(), self.machines[machine].store);
+        let deed = self.oracle.ask(id, machine, store, kind);
+        self.cover(machine, deed);
+        self.ask(deed);
+    }
+
+    fn wish(&mut self, machine: usize) -> Kind {
+        let items = u64::try_from(self.items.len()).unwrap_or(1);
+        let sku = usize::try_from(self.luck.below(items)).unwrap_or(0);
+        match self.luck.below(20) {
+            0..=1 => Kind::Delivery(sku, self.between(2, 9)),
+            2 if !self.oracle.strict.contains(&sku) => Kind::Breakage(sku, 1),
+            3..=4 => {
+                let of = self.machines.iter().position(|m| m.store == self.machines[machine].store);
+                let mates = u64::try_from(self.plan.machines).unwrap_or(1);
+                let mate = of.unwrap_or(0) + usize::try_from(self.luck.below(mates)).unwrap_or(0);
+                let to = (mate != machine).then_some(mate);
+                Kind::Grant(sku, self.between(1, 4), to)
+            }
+            7..=8 => match self.open_order(machine) {
+                Some(order) if self.once_in(4) => Kind::CallOff(order),
+                Some(order) => Kind::PickUp(order),
+                None => self.sale(),
+            },
+            5..=6 => match self.refundable(machine) {
+                Some((of, line)) => Kind::Refund { of, line },
+                None => self.sale(),
+            },
+            _ => self.sale(),
+        }
+    }
+
+    fn sale(&mut self) -> Kind {
+        let items = u64::try_from(self.items.len()).unwrap_or(1);
+        let first = self.luck.below(items);
+        let lines = self.between(1, 4).min(items);
+        let line = |n: u64, world: &mut Self| {
+            let sku = usize::try_from((first + n) % items).unwrap_or(0);
+            (sku, world.between(1, 4))
+        };
+        Kind::Sale((0..lines).map(|n| line(n, self)).collect())
+    }
+
+    /// An order that waits at a machine, and that nobody there is busy with.
+    fn open_order(&self, machine: usize) -> Option<usize> {
+        let busy = |order: usize| {
+            self.oracle.deeds.iter().any(|deed| {
+                deed.state == State::Open
+                    && matches!(deed.kind, Kind::PickUp(it) | Kind::CallOff(it) if it == order)
+            })
+        };
+        let waits = |order: usize| {
+            let it = &self.oracle.web[order];
+            it.machine == machine && it.state == "open" && !busy(order)
+        };
+        (0..self.oracle.web.len()).find(|order| waits(*order))
+    }
+
+    fn refundable(&self, machine: usize) -> Option<(usize, usize)> {
+        let of = self.oracle.deeds.iter().enumerate().rev().take(40);
+        let mut sold = of.filter(|(_, deed)| {
+            deed.machine == machine
+                && !deed.refunding
+                && !deed.forgotten
+                && matches!((&deed.kind, &deed.state), (Kind::Sale(_), State::Answered(_)))
+        });
+        sold.next().map(|(index, _)| (index, 0))
+    }
+
+    /// Asks for a deed that has no answer yet, and again later; now and then somebody asks for what was answered.
+    fn ask(&mut self, deed: usize) {
+        let it = &mut self.oracle.deeds[deed];
+        let again = matches!(it.state, State::Answered(_)) && !it.old && self.luck.below(4) == 0;
+        if it.state != State::Open && !again {
+            return;
+        }
+        it.tries += 1;
+        let (machine, tries) = (it.machine, it.tries);
+        let patience = self.between(PATIENCE_MS, 6 * PATIENCE_MS) * u64::from(tries.min(4));
+        if !again {
+            self.later(patience + 2_000, Due::Ask { deed });
+        }
+        let waits = self.jobs[machine].iter().any(|job| matches!(job, Job::Deed(other) if *other == deed));
+        if self.machines[machine].running.is_some() && !waits {
+            self.enqueue(machine, Job::Deed(deed));
+        }
+    }
+
+    /// Adds a job to a machine's next group.
+    pub(super) fn enqueue(&mut self, machine: usize, job: Job) {
+        self.jobs[machine].push(job);
+        if self.jobs[machine].len() == 1 {
+            let after = self.luck.below(4);
+            let life = self.machines[machine].life;
+            self.later(after, Due::Group { machine, life });
+        }
+    }
+
+    pub(super) fn outcome(self, healed_ms: i64) -> Outcome {
+        let answered = self.oracle.deeds.iter().filter(|d| matches!(d.state, State::Answered(_))).count();
+        Outcome {
+            seed: self.seed,
+            trace: self.trace.hash(),
+            lines: self.trace.lines(),
+            tail: self.trace.tail(),
+            answered,
+            virtual_ms: self.now - BEGIN,
+            healed_ms,
+            faults: self.faults,
+            wrong: self.oracle.wrong,
+        }
+    }
+}
+
+/// In memory where the system has such a file system: the files are real, and their syncs cost nothing.
+fn room() -> TempDir {
+    let shm = Path::new("/dev/shm");
+    if shm.is_dir() { TempDir::under(shm, "sim") } else { TempDir::new("sim") }
+}
