@@ -491,10 +491,12 @@ impl Model for Barriers {
             Property::always("G44 nothing is unsellable for ever", |model: &Self, s: &State| {
                 s.recovers(model)
             }),
-            Property::sometimes("the hub sells what a lost till held", |_: &Self, s: &State| {
-                s.web > 0 && s.shop.reserved(H) > 0
-            }),
         ]);
+        if self.web > 0 {
+            all.push(Property::sometimes("the hub sells what a lost till held", |_: &Self, s: &State| {
+                s.web > 0 && s.shop.reserved(H) > 0
+            }));
+        }
         all
     }
 }
