@@ -8,7 +8,7 @@ use crate::app::enrol::Hub;
 use crate::app::problem::{Answer, Stop};
 use crate::app::stretch::{self, Asked};
 use crate::app::{acquire, barrier, catalog, customers, join, node};
-use crate::db::incarnations::{self, Part};
+use crate::db::incarnations;
 use crate::link::{LinkState, Neighbour};
 use crate::peers::AcquireAsk;
 use std::collections::BTreeMap;
@@ -369,18 +369,7 @@ impl<'a> Pump<'a> {
         }
         let writer = self.context.writer.clone();
         tokio::spawn(async move {
-            let noted = writer
-                .ask(move |node, _| {
-                    let known = incarnations::find(node.conn(), &head.incarnation)?;
-                    // Of others' streams nobody asks, and a commit for each would be too dear.
-                    let own = |part| matches!(part, Part::Present | Part::Lone | Part::Lost);
-                    if let Some(known) = known.filter(|known| own(known.part)) {
-                        incarnations::set_acked(node.conn(), known.no, head.seq)?;
-                        node.touch();
-                    }
-                    Ok(())
-                })
-                .await;
+            let noted = writer.ask(move |node, _| Ok(node.note_acked(&head)?)).await;
             if let Err(stop) = noted {
                 tracing::debug!(?stop, "an acknowledgement was not noted");
             }
