@@ -53,6 +53,7 @@ impl Program {
         let begun = Instant::now();
         let mut child = Command::new(dir.join(name))
             .args(args)
+            .args(crate::engines::of_hub(name, args))
             .envs(env.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -233,6 +234,7 @@ impl Drop for TempDir {
             eprintln!("kept for a look: {}", self.0.display());
             return;
         }
+        crate::engines::forget(&self.0);
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
