@@ -10,7 +10,7 @@ use crate::app::problem::Stop;
 use crate::config::PeerAddress;
 use crate::db::incarnations::{self, Known};
 use iroh::endpoint::{Connection, Incoming, RecvStream, SendStream, presets};
-use iroh::{Endpoint, EndpointAddr, EndpointId, RelayMode, SecretKey};
+use iroh::{Endpoint, EndpointAddr, EndpointId, RelayMode, SecretKey, TransportAddr};
 use iroh_mdns_address_lookup::MdnsAddressLookup;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -280,14 +280,32 @@ async fn located(peer: &PeerAddress, key: &DeviceKey) -> Result<EndpointAddr, St
 }
 
 async fn call(town: &Town, address: EndpointAddr, key: DeviceKey) -> Result<Ended, String> {
+    let wanted: Vec<SocketAddr> = address.ip_addrs().map(canonical).collect();
     let connecting = timeout(CONNECT_MAX, town.endpoint.connect(address, ALPN)).await;
     let connection = connecting.map_err(|_| "no answer".to_owned())?.map_err(|e| e.to_string())?;
+    if !(wanted.is_empty() || is_at(&connection, &wanted)) {
+        connection.close(0u32.into(), b"not here");
+        return Err("it lives elsewhere".to_owned());
+    }
     let streams = timeout(CONNECT_MAX, connection.open_bi()).await;
     let streams = streams.map_err(|_| "no answer".to_owned())?.map_err(|e| e.to_string())?;
     let ended = town.talk(key, true, streams).await;
     let why = closed(&connection);
     connection.close(0u32.into(), b"done");
     Ok(Ended { why: why.unwrap_or(ended.why), ..ended })
+}
+
+/// Whether the neighbour was reached where it was looked for. The endpoint remembers where it met a key: without this
+/// look, who is called at another's address would hold that address's line, and the other would never be called.
+fn is_at(connection: &Connection, wanted: &[SocketAddr]) -> bool {
+    connection.paths().iter().any(|path| match path.remote_addr() {
+        TransportAddr::Ip(address) => wanted.contains(&canonical(address)),
+        _ => false,
+    })
+}
+
+fn canonical(address: &SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 /// What the other side said when it closed.
