@@ -121,7 +121,8 @@ impl Client {
         headers: &[(&str, &str)],
         body: Option<&[u8]>,
     ) -> std::io::Result<Answer> {
-        let mut stream = match self.connection.take() {
+        // A connection that lay idle may have been closed by the other side: nothing was sent on it yet.
+        let mut stream = match self.connection.take().filter(is_open) {
             Some(stream) => stream,
             None => self.connect()?,
         };
@@ -158,6 +159,12 @@ impl Client {
         request.push_str("\r\n");
         [request.as_bytes(), body.unwrap_or_default()].concat()
     }
+}
+
+fn is_open(stream: &TcpStream) -> bool {
+    let looked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut [0]));
+    let open = looked.is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock);
+    open && stream.set_nonblocking(false).is_ok()
 }
 
 fn is_closed(error: &std::io::Error) -> bool {
