@@ -211,7 +211,8 @@ fn g31_a_barrier_from_before_the_count_decides_nothing() {
     wait_for("the count", SOON, || recovery(&mut store)["items"][0]["would_mint"] == 3).expect("it arrives");
     // The member can't be reached, so that the barrier stays open; meanwhile it counts again.
     store.nodes[ON].hub_link(Weather::Closed);
-    wait_for("the member to be away", SOON, || store.nodes[ON].status()["hub"]["link"] != "online").ok();
+    wait_for("the member to be away", SOON, || store.nodes[ON].status()["link"] == "offline")
+        .expect("it is away");
     let id = uuid_v7();
     let opened = open(&mut store, &id).ok();
     assert_eq!(opened["barrier"]["state"], "asking", "{opened:#}");
