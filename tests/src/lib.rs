@@ -6,6 +6,7 @@ pub mod http;
 pub mod hub_bench;
 pub mod ids;
 pub mod lan;
+pub mod netns;
 pub mod process;
 pub mod proxy;
 pub mod seed;
