@@ -211,6 +211,24 @@ impl LanNode {
         self.program.take().into_iter().for_each(Program::kill);
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.program().pid()
+    }
+
+    /// Where its API listens.
+    #[must_use]
+    pub fn client_address(&self) -> String {
+        self.program().said("http").trim_start_matches("http://").to_owned()
+    }
+
+    /// Connections to the hub that its proxy has cut.
+    #[must_use]
+    pub fn cuts(&self) -> u64 {
+        self.proxy.counters().cut()
+    }
+
     /// Where its files are.
     #[must_use]
     pub fn data_dir(&self) -> std::path::PathBuf {

@@ -5,6 +5,7 @@
 mod catalog;
 mod drain;
 mod entropy;
+mod lan;
 mod load;
 mod raw;
 mod report;
@@ -16,7 +17,7 @@ use clap::Parser;
 use report::Report;
 use std::path::PathBuf;
 
-/// Measures sales, drain, wire bytes, memory, start-up, lookup and search.
+/// Measures sales, drain, wire bytes, memory, start-up, lookup, search, and a store's nodes among themselves.
 #[derive(Parser)]
 struct Options {
     /// Folder with the built programs.
@@ -34,7 +35,10 @@ struct Options {
     /// Sales that wait for the hub in the drain.
     #[arg(long, default_value_t = 20_000)]
     backlog: u32,
-    /// Only these parts: sale, steps, drain, catalog.
+    /// Sales that each of two nodes makes apart from the other.
+    #[arg(long, default_value_t = 100_000)]
+    apart: u32,
+    /// Only these parts: sale, steps, drain, catalog, lan.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// The long runs that the aims speak of: ten times the seconds.
@@ -61,6 +65,9 @@ fn main() {
     }
     if wanted("catalog") {
         catalog::measure(&options, &mut report);
+    }
+    if wanted("lan") {
+        lan::measure(&options, &mut report);
     }
     report.print();
 }
