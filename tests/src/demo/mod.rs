@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod goods;
+pub mod neighbours;
 pub mod progress;
 pub mod prove;
 pub mod sell;

@@ -87,7 +87,8 @@ impl Customers {
         Ok((total, shelf.tenders(basket, total)))
     }
 
-    fn note(&self, shop: &Shop, id: &str, refund: bool, answer: &Value) {
+    /// Keeps in mind what a node has said yes to.
+    pub fn note(&self, shop: &Shop, id: &str, refund: bool, answer: &Value) {
         let total = answer["total"].as_i64().unwrap_or_default();
         let said = Acknowledged { store: shop.store.code.clone(), id: id.to_owned(), refund, total };
         self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).push(said);

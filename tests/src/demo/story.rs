@@ -6,7 +6,7 @@ use super::prove::{Verdict, prove};
 use super::sell::{Customers, now, sell};
 use super::shelf::Shelf;
 use super::town::{Hub, Place, Shop, delivered, drained, fresh_folder};
-use super::{Outcome, table};
+use super::{Outcome, neighbours, table};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -76,6 +76,8 @@ pub struct Report {
     pub ready_again_seconds: f64,
     /// Calls that were sent again.
     pub sent_again: usize,
+    /// Milliseconds until a neighbour showed a sale while the hub was away.
+    pub seen_by_neighbour_ms: f64,
     /// Store by store.
     pub verdicts: Vec<Verdict>,
 }
@@ -90,6 +92,7 @@ impl Report {
             "wire_bytes_per_sale": rounded(self.wire_bytes_per_sale),
             "drain_seconds": rounded(self.drain_seconds),
             "ready_again_seconds": rounded(self.ready_again_seconds),
+            "seen_by_neighbour_ms": rounded(self.seen_by_neighbour_ms),
         })
     }
 }
@@ -145,6 +148,8 @@ pub async fn tell(options: &Options) -> Outcome<(Report, Stage)> {
     drained(&stage.shops, LEVEL_WAIT).await?;
     bar.end(&format!("{count} more baskets sold at the new prices, with the hub listening"));
 
+    report.seen_by_neighbour_ms = neighbours::tell(&mut stage, options, &catalog, &customers).await?;
+
     proofs(options, &stage, &customers, &mut report).await?;
     report.seconds = begun.elapsed().as_secs_f64();
     table::show(voice, &report, catalog.parsed_settings()?.currency);
@@ -161,7 +166,7 @@ async fn open(options: &Options, stores: &[StoreName], catalog: &Catalog) -> Out
     let mut shops = Vec::new();
     for store in stores {
         let code = hub.found(store, &catalog.settings).await?;
-        let shop = Shop::open(&place, store, &[])?;
+        let shop = Shop::open(&place, store, &neighbours::on_the_lan(&[]))?;
         shop.enrol(&code).await?;
         voice.say(format!("   {} is enrolled: {}", shop.name(), shop.client.base()));
         shops.push(shop);

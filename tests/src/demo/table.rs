@@ -29,6 +29,8 @@ pub fn show(voice: Voice, report: &Report, currency: Currency) {
     row(voice, "doubled", &report.doubled.to_string());
     row(voice, "sales sent again because of the kill", &report.sent_again.to_string());
     row(voice, "ready again after the kill", &format!("{:.2} s", report.ready_again_seconds));
+    let seen = format!("{:.0} ms", report.seen_by_neighbour_ms);
+    row(voice, "a neighbour saw a sale, hub away, after", &seen);
     row(voice, "sales per second at the tills", &format!("{:.0}", report.sales_per_second));
     row(voice, "backlog levelled after", &format!("{:.2} s", report.drain_seconds));
     row(voice, "bytes on the wire per sale", &format!("{:.1}", report.wire_bytes_per_sale));

@@ -94,6 +94,8 @@ pub struct Shop {
     program: Arc<Mutex<Option<Running>>>,
     listen: Arc<Mutex<String>>,
     arguments: Arc<Vec<String>>,
+    /// Its folder under the place's, and the name of its log.
+    folder: String,
     /// Number in the data set, code and name.
     pub store: StoreName,
     /// The node's API.
@@ -214,7 +216,16 @@ impl Shop {
     /// # Errors
     /// It doesn't become ready.
     pub fn open(place: &Place, store: &StoreName, more: &[String]) -> Outcome<Self> {
+        Self::open_as(place, &store.code, store, more)
+    }
+
+    /// As [`Shop::open`], with its files in a folder of that name: a store may have several nodes.
+    ///
+    /// # Errors
+    /// It doesn't become ready.
+    pub fn open_as(place: &Place, folder: &str, store: &StoreName, more: &[String]) -> Outcome<Self> {
         let shop = Self {
+            folder: folder.to_owned(),
             place: place.clone(),
             program: Arc::default(),
             listen: Arc::new(Mutex::new("127.0.0.1:0".to_owned())),
@@ -232,10 +243,10 @@ impl Shop {
     /// It doesn't become ready.
     pub fn start_again(&self) -> Outcome<()> {
         let mut listen = self.listen.lock().unwrap_or_else(PoisonError::into_inner);
-        let folder = self.place.data.join(&self.store.code).display().to_string();
+        let folder = self.place.data.join(&self.folder).display().to_string();
         let mut arguments = vec!["run", "--data-dir", &folder, "--listen", &listen];
         arguments.extend(self.arguments.iter().map(String::as_str));
-        let program = Running::start(&self.place, &self.store.code, "tradepost-node", &arguments)?;
+        let program = Running::start(&self.place, &self.folder, "tradepost-node", &arguments)?;
         *listen = host_and_port(&program.said("http"));
         self.client.moved_to(&program.said("http"));
         *self.program.lock().unwrap_or_else(PoisonError::into_inner) = Some(program);
@@ -296,6 +307,18 @@ impl Shop {
     /// Asks for a session now; nobody waits for it.
     pub async fn poke(&self) {
         let _ = self.client.call(Method::POST, "/v1/sync/now", None).await;
+    }
+
+    /// The same node, which will be started with other arguments the next time.
+    #[must_use]
+    pub fn with(&self, more: &[String]) -> Self {
+        Self { arguments: Arc::new(more.to_vec()), ..self.clone() }
+    }
+
+    /// Where the store's other nodes reach it; empty where it keeps to itself.
+    pub fn lan_address(&self) -> String {
+        let program = self.program.lock().unwrap_or_else(PoisonError::into_inner);
+        program.as_ref().map(|program| program.said("lan")).unwrap_or_default()
     }
 
     /// What a person calls it.
