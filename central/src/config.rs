@@ -38,6 +38,10 @@ pub struct Config {
     /// Address that nodes sync with (TLS).
     #[arg(long, env = "TRADEPOST_HUB_SYNC_LISTEN", default_value = "127.0.0.1:7643")]
     pub sync_listen: SocketAddr,
+    /// Address of the gRPC services (catalog, inventory, orders; the admin token is their bearer): without TLS, so
+    /// loopback only. They are off where it isn't given.
+    #[arg(long, env = "TRADEPOST_HUB_SERVICES_LISTEN")]
+    pub services_listen: Option<SocketAddr>,
     /// `host:port` that enrolment codes tell nodes; the sync address itself if not given.
     #[arg(long, env = "TRADEPOST_HUB_PUBLIC_ADDRESS")]
     pub public_address: Option<String>,

@@ -32,6 +32,8 @@ const DRAIN_MAX: Duration = Duration::from_secs(10);
 pub struct Running {
     /// Where its admin interface is.
     pub admin: SocketAddr,
+    /// Where the gRPC services are, where they were asked for.
+    pub services: Option<SocketAddr>,
     /// Where nodes sync.
     pub sync: SocketAddr,
     /// SHA-256 of its certificate.
@@ -47,10 +49,18 @@ pub async fn start(config: &Config) -> Result<Running, Trouble> {
     if !config.admin_listen.ip().is_loopback() {
         return Err("the admin interface is plain HTTP: let it listen on loopback".into());
     }
+    if config.services_listen.is_some_and(|address| !address.ip().is_loopback()) {
+        return Err("the services are plain gRPC: let them listen on loopback".into());
+    }
     make_folder(&config.data_dir)?;
     let lock = lock(&config.data_dir)?;
     let sync = TcpListener::bind(config.sync_listen).await?;
     let admin = TcpListener::bind(config.admin_listen).await?;
+    let services = match config.services_listen {
+        Some(address) => Some(TcpListener::bind(address).await?),
+        None => None,
+    };
+    let services_at = services.as_ref().map(TcpListener::local_addr).transpose()?;
     let (sync_at, admin_at) = (sync.local_addr()?, admin.local_addr()?);
     let identity = tls::Identity::load(&config.data_dir)?;
     let address = config.public_address.clone().unwrap_or_else(|| sync_at.to_string());
@@ -64,10 +74,12 @@ pub async fn start(config: &Config) -> Result<Running, Trouble> {
     let (stop, stopping) = watch::channel(false);
     let service = grpc::Service::new(Arc::clone(&hub));
     let nodes = grpc::serve(sync, identity.server()?, service, stopping.clone());
+    let callers = services
+        .map(|listener| grpc::services::serve(listener, Arc::clone(&hub), token.clone(), stopping.clone()));
     let people = http::serve(admin, Arc::clone(&hub), token, metrics, stopping.clone());
     let upkept = crate::upkeep::run(Arc::clone(&hub), stopping.clone());
     let relayed = relay_loop(Arc::clone(&hub), stopping);
-    let tasks = vec![
+    let mut tasks = vec![
         tokio::spawn(async move {
             if let Err(error) = nodes.await {
                 tracing::error!(%error, "the sync listener ended");
@@ -78,7 +90,22 @@ pub async fn start(config: &Config) -> Result<Running, Trouble> {
         tokio::spawn(relayed),
         tokio::spawn(upkept),
     ];
-    Ok(Running { admin: admin_at, sync: sync_at, fingerprint: identity.fingerprint(), hub, stop, tasks })
+    tasks.extend(callers.map(|serving| {
+        tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "the services' listener ended");
+            }
+        })
+    }));
+    Ok(Running {
+        admin: admin_at,
+        services: services_at,
+        sync: sync_at,
+        fingerprint: identity.fingerprint(),
+        hub,
+        stop,
+        tasks,
+    })
 }
 
 impl Running {
@@ -88,6 +115,7 @@ impl Running {
         serde_json::json!({
             "ready": true,
             "admin": format!("http://{}", self.admin),
+            "services": self.services.map(|address| format!("http://{address}")),
             "sync": format!("https://{}", self.sync),
             "fingerprint": fingerprint,
             "pid": std::process::id(),

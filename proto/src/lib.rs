@@ -4,6 +4,9 @@ pub mod convert;
 pub mod enrolment;
 mod records;
 
+/// The descriptors of all services and messages, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
 /// Generated from `tradepost/common/v1`.
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the protos hold the comments")]
 pub mod common {

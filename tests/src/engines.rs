@@ -43,22 +43,27 @@ pub fn forget(folder: &Path) {
     let gone: Vec<PathBuf> = made.keys().filter(|data| data.starts_with(folder)).cloned().collect();
     for data in gone {
         let name = made.remove(&data).expect("it was just seen");
-        if let Ok(mut server) = postgres::Client::connect(&address("TRADEPOST_PG_URL"), postgres::NoTls) {
-            let _ = server.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
-        }
+        // A database that stays hurts nobody: the server is the run's own.
+        let _ = run_sql(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
     }
 }
 
 fn database_of(data: &Path) -> String {
     let url = address("TRADEPOST_PG_URL");
-    let name = format!("tradepost_journey_{}", &blake3::hash(data.as_os_str().as_encoded_bytes()).to_hex()[..16]);
+    let name =
+        format!("tradepost_journey_{}", &blake3::hash(data.as_os_str().as_encoded_bytes()).to_hex()[..16]);
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     if made.insert(data.to_owned(), name.clone()).is_none() {
-        let mut server = postgres::Client::connect(&url, postgres::NoTls).expect("PostgreSQL answers");
-        server.batch_execute(&format!("CREATE DATABASE {name}")).expect("a database of the journey's own");
+        run_sql(&format!("CREATE DATABASE {name}")).expect("a database of the journey's own");
     }
     let (server, _) = url.rsplit_once('/').expect("an address ends with a database");
     format!("{server}/{name}")
+}
+
+/// On a thread of its own: the client blocks, and the caller may be driving tasks.
+fn run_sql(sql: &str) -> Result<(), postgres::Error> {
+    let run = || postgres::Client::connect(&address("TRADEPOST_PG_URL"), postgres::NoTls)?.batch_execute(sql);
+    std::thread::scope(|scope| scope.spawn(run).join().expect("the thread doesn't panic"))
 }
 
 fn address(variable: &str) -> String {

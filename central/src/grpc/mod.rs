@@ -1,7 +1,8 @@
-//! What nodes talk to: the sync service over TLS.
+//! What nodes talk to: the sync service over TLS. And what other services talk to: catalog, inventory, orders.
 
 mod listener;
 mod pump;
+pub mod services;
 mod sync;
 pub mod tls;
 

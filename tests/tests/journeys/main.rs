@@ -8,4 +8,5 @@ mod node;
 mod node_restore;
 mod recovery;
 mod rejoin;
+mod services;
 mod stock;
