@@ -9,11 +9,35 @@ CREATE TABLE barcodes (
     PRIMARY KEY (gtin, sku)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE branches (
+    incarnation INTEGER NOT NULL,
+    seq         INTEGER NOT NULL,
+    hash        BLOB NOT NULL CHECK (length(hash) = 32),
+    bytes       BLOB NOT NULL,
+    PRIMARY KEY (incarnation, seq, hash)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE burns (
+    id    BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    units INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE caps (
     incarnation INTEGER PRIMARY KEY,
     seq         INTEGER NOT NULL,
     hash        BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT;
+
+CREATE TABLE cart_states (
+    id      BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    n       INTEGER NOT NULL UNIQUE,         -- of its last change here
+    changed INTEGER NOT NULL,                -- by the wall clock
+    ended   INTEGER NOT NULL,
+    related BLOB,                            -- the cart that it was cloned from, or is left over of
+    bytes   BLOB NOT NULL
+) STRICT;
+
+CREATE INDEX cart_states_related ON cart_states (related) WHERE related IS NOT NULL;
 
 CREATE TABLE carts (
     id      BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
@@ -24,6 +48,14 @@ CREATE TABLE carts (
 
 CREATE INDEX carts_by_state ON carts (state, changed) WHERE state IN (1, 2, 3);
 
+CREATE TABLE catalog_entries (
+    epoch     INTEGER NOT NULL,
+    version   INTEGER NOT NULL,
+    bytes     BLOB NOT NULL,
+    signature BLOB NOT NULL,
+    PRIMARY KEY (epoch, version)
+) STRICT;
+
 CREATE TABLE cells (
     incarnation INTEGER NOT NULL,
     sku         INTEGER NOT NULL,
@@ -32,6 +64,12 @@ CREATE TABLE cells (
     overdrawn   INTEGER NOT NULL DEFAULT 0,
     settled     INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (sku, incarnation)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE collected (
+    key      BLOB NOT NULL PRIMARY KEY CHECK (length(key) = 16),
+    sale     BLOB NOT NULL,
+    amount   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE counting (
@@ -89,12 +127,53 @@ CREATE TABLE events (
     bytes     BLOB NOT NULL
 ) STRICT;
 
+CREATE TABLE fiscal (
+    chain     INTEGER NOT NULL,
+    n         INTEGER NOT NULL,
+    place     INTEGER NOT NULL,                -- the event it is about
+    kind      INTEGER NOT NULL,
+    document  BLOB NOT NULL,
+    amount    INTEGER NOT NULL,
+    sales     INTEGER NOT NULL,
+    refunds   INTEGER NOT NULL,
+    documents INTEGER NOT NULL,
+    previous  BLOB NOT NULL,
+    hash      BLOB NOT NULL,
+    signature BLOB,
+    PRIMARY KEY (chain, n)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE fiscal_chains (
+    no        INTEGER PRIMARY KEY,
+    till      TEXT NOT NULL,
+    series    TEXT NOT NULL,
+    sales     INTEGER NOT NULL,                -- totals it begins with
+    refunds   INTEGER NOT NULL,
+    documents INTEGER NOT NULL,
+    key       BLOB NOT NULL,                   -- the device's, which signs the entries
+    UNIQUE (till, series)
+) STRICT;
+
+CREATE TABLE fiscal_days (
+    chain INTEGER NOT NULL,
+    z     INTEGER NOT NULL,
+    body  TEXT NOT NULL,
+    PRIMARY KEY (chain, z)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE gifts (
     sku   INTEGER NOT NULL,
     giver INTEGER NOT NULL,
     taker INTEGER NOT NULL,
     units INTEGER NOT NULL,
     PRIMARY KEY (sku, giver, taker)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE given_back (
+    sale   BLOB NOT NULL CHECK (length(sale) = 16),
+    tender INTEGER NOT NULL,
+    amount INTEGER NOT NULL,
+    PRIMARY KEY (sale, tender)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE incarnations (
@@ -129,6 +208,38 @@ CREATE TABLE prices (
 ) STRICT;
 
 CREATE INDEX prices_by_sku ON prices (sku);
+
+CREATE TABLE print_jobs (
+    no       INTEGER PRIMARY KEY,
+    id       BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+    request  BLOB NOT NULL,
+    till     TEXT NOT NULL,
+    document INTEGER NOT NULL,                 -- 1 receipt, 2 x, 3 z, 4 count sheet, 5 drawer kick
+    subject  TEXT NOT NULL,                    -- id of the document, or number of the Z
+    copy     INTEGER,
+    bytes    BLOB NOT NULL,
+    state    INTEGER NOT NULL DEFAULT 1,       -- 1 waiting, 2 being sent, 3 printed, 4 given up
+    tries    INTEGER NOT NULL DEFAULT 0,
+    due      INTEGER NOT NULL,
+    said     TEXT NOT NULL DEFAULT '',
+    made     INTEGER NOT NULL,
+    printed  INTEGER
+) STRICT;
+
+CREATE INDEX print_jobs_due ON print_jobs (state, due) WHERE state IN (1, 2);
+
+CREATE TABLE printers (
+    till    TEXT NOT NULL PRIMARY KEY,
+    target  TEXT NOT NULL,
+    columns INTEGER NOT NULL,
+    state   INTEGER NOT NULL DEFAULT 0,        -- 0 unknown, 1 ready, 2 paper out, 3 unreachable
+    said    TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE prints (
+    document BLOB NOT NULL PRIMARY KEY CHECK (length(document) = 16),
+    times    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE products (
     sku  INTEGER PRIMARY KEY,
@@ -183,6 +294,13 @@ CREATE TABLE resolved (
     PRIMARY KEY (sku, incarnation)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE said_again (
+    original    BLOB NOT NULL CHECK (length(original) = 32),
+    incarnation BLOB NOT NULL CHECK (length(incarnation) = 16),
+    seq         INTEGER NOT NULL,
+    PRIMARY KEY (original, incarnation, seq)
+) STRICT, WITHOUT ROWID;
+
 CREATE VIRTUAL TABLE search USING fts5 (
     words, content = '', contentless_delete = 1, detail = none, prefix = '2 3 4',
     tokenize = 'unicode61 remove_diacritics 0'
@@ -192,6 +310,28 @@ CREATE TABLE settings (
     version INTEGER PRIMARY KEY,             -- receipts are printed again with the header of their own version
     body    TEXT NOT NULL
 ) STRICT;
+
+CREATE TABLE settlements (
+    key      BLOB NOT NULL PRIMARY KEY CHECK (length(key) = 16),
+    document BLOB NOT NULL,
+    outcome  INTEGER NOT NULL,                 -- 1 captured, 2 declined, 3 expired, 4 confirmed, 5 missing, 6 voided
+    kind     TEXT NOT NULL,
+    amount   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX settlements_by_document ON settlements (document);
+
+CREATE TABLE shifts (
+    opened INTEGER PRIMARY KEY,                -- the event that opened it
+    till   TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    author INTEGER NOT NULL,                   -- the incarnation's number
+    day    INTEGER NOT NULL,
+    closed INTEGER,                            -- the event that closed it
+    body   TEXT                                -- sums of an open shift of this node, as JSON
+) STRICT;
+
+CREATE INDEX shifts_by_till ON shifts (till, number);
 
 CREATE TABLE shipment_lines (
     id       BLOB NOT NULL,
@@ -214,10 +354,27 @@ CREATE TABLE shipments (
 
 CREATE INDEX shipments_open ON shipments (kind) WHERE state = 1;
 
+CREATE TABLE sign_ons (
+    till  TEXT NOT NULL PRIMARY KEY,
+    staff TEXT NOT NULL,
+    since INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE skus (
     no  INTEGER PRIMARY KEY,
     sku TEXT NOT NULL UNIQUE
 ) STRICT;
+
+CREATE TABLE staff (
+    id           TEXT NOT NULL PRIMARY KEY,
+    name         TEXT NOT NULL,
+    role         INTEGER NOT NULL,             -- 1 cashier, 2 supervisor, 3 manager
+    active       INTEGER NOT NULL DEFAULT 1,
+    salt         BLOB,
+    pin          BLOB,                         -- argon2id
+    tries        INTEGER NOT NULL DEFAULT 0,   -- wrong PINs in a row
+    locked_until INTEGER NOT NULL DEFAULT 0    -- of the wall clock
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE stock (
     sku       INTEGER PRIMARY KEY,
@@ -232,3 +389,73 @@ CREATE TABLE stock (
     CHECK (minted + received - given - used >= 0),
     CHECK (overdrawn >= settled)
 ) STRICT;
+
+CREATE TABLE successors (
+    lost      INTEGER NOT NULL PRIMARY KEY,
+    successor BLOB NOT NULL CHECK (length(successor) = 16)
+) STRICT;
+
+CREATE TABLE tenders (
+    no       INTEGER PRIMARY KEY,
+    key      BLOB NOT NULL UNIQUE CHECK (length(key) = 16),
+    cart     BLOB,                             -- the cart it pays; none for a sale in one call
+    document BLOB,                             -- the document that claims it
+    till     TEXT NOT NULL,
+    state    INTEGER NOT NULL,                 -- 1 created, 2 requested, 3 captured, 4 stored, 5 unconfirmed, 6 unknown, 7 at its end
+    made     INTEGER NOT NULL,
+    body     TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX tenders_by_cart ON tenders (cart) WHERE cart IS NOT NULL;
+
+CREATE INDEX tenders_by_document ON tenders (document) WHERE document IS NOT NULL;
+
+CREATE INDEX tenders_unclaimed ON tenders (no) WHERE cart IS NOT NULL AND document IS NULL AND state = 3;
+
+CREATE INDEX tenders_waiting ON tenders (state) WHERE state IN (1, 2, 4, 5, 6);
+
+CREATE TABLE terminal_memory (
+    till TEXT NOT NULL,
+    key  BLOB NOT NULL CHECK (length(key) = 16),
+    said TEXT NOT NULL,
+    PRIMARY KEY (till, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE terminals (
+    till TEXT NOT NULL PRIMARY KEY,
+    body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE training (
+    no      INTEGER PRIMARY KEY,
+    id      BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+    request BLOB NOT NULL,
+    till    TEXT NOT NULL,
+    n       INTEGER NOT NULL,
+    made    INTEGER NOT NULL,
+    body    TEXT NOT NULL,
+    hash    BLOB NOT NULL CHECK (length(hash) = 32),
+    UNIQUE (till, n)
+) STRICT;
+
+CREATE TABLE unapplied (
+    incarnation INTEGER PRIMARY KEY,
+    seq         INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE vouchers (
+    code     TEXT NOT NULL PRIMARY KEY,
+    sold     INTEGER NOT NULL DEFAULT 0,
+    redeemed INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE zs (
+    place  INTEGER PRIMARY KEY,                -- the event that holds it
+    till   TEXT NOT NULL,
+    z      INTEGER NOT NULL,
+    shift  INTEGER NOT NULL,
+    opened INTEGER,                            -- of a recovered shift or its supplement: the event that opened it
+    upto   INTEGER                             -- and up to which seq of its author it is told
+) STRICT;
+
+CREATE INDEX zs_by_till ON zs (till, z);

@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "tradepost/order/v1/events.proto",
         "tradepost/order/v1/service.proto",
         "tradepost/payment/v1/events.proto",
+        "tradepost/shift/v1/events.proto",
         "tradepost/sync/v1/sync.proto",
     ];
     println!("cargo:rerun-if-changed=tradepost");

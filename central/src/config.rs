@@ -4,6 +4,9 @@ use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+/// The longest lease: a wait that the hub doesn't remember is taken to be of this length.
+const LEASE_SECONDS_MAX: u32 = 259_200;
+
 /// The hub of Tradepost.
 #[derive(Debug, Parser)]
 #[command(
@@ -17,13 +20,48 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What the program can do.
+/// What the program can do. It ends with 0 where it was done, 3 where it was refused with a reason and nothing was
+/// changed, 2 where the command makes no sense, 1 for anything else.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Runs the hub until it is told to stop.
     Run(Box<Config>),
+    /// Copies database and keys to a new folder, verified; the hub may run meanwhile.
+    Backup {
+        /// The new folder.
+        to: PathBuf,
+        /// Where the hub's data is.
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Puts a backup in place of the database of a hub that does not run; what was there is kept beside. The hub then
+    /// recovers: its nodes, and its journal, give back what the backup has forgotten.
+    Restore {
+        /// The folder that `backup` made.
+        from: PathBuf,
+        /// Where the hub's data is.
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Says that the database was put back by other tools (PostgreSQL's), before the hub starts on it.
+    Restored {
+        /// Where the hub's data is.
+        #[command(flatten)]
+        place: Place,
+    },
     /// Prints the `OpenAPI` document of the admin interface.
     Openapi,
+}
+
+/// Where a hub's data is, for commands beside a running one.
+#[derive(Clone, Debug, Args)]
+pub struct Place {
+    /// Folder of keys, token and (with SQLite) the database.
+    #[arg(long, env = "TRADEPOST_HUB_DATA_DIR", default_value = "hub-data")]
+    pub data_dir: PathBuf,
+    /// `sqlite`, or `postgres://…`.
+    #[arg(long, env = "TRADEPOST_HUB_DATABASE", default_value = "sqlite", value_parser = DatabaseAddress::parse)]
+    pub database: DatabaseAddress,
 }
 
 /// Where things are.
@@ -60,6 +98,10 @@ pub struct Config {
     /// This process's number, where several hubs share a database.
     #[arg(long, env = "TRADEPOST_HUB_PROCESS", default_value_t = 1)]
     pub process: u32,
+    /// How long a node may promise, give and hand on without reaching the hub, in seconds: 1 to 259,200 (three days).
+    #[arg(long, env = "TRADEPOST_HUB_LEASE_SECONDS", default_value_t = LEASE_SECONDS_MAX,
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(LEASE_SECONDS_MAX)))]
+    pub lease_seconds: u32,
 }
 
 /// Which database.

@@ -34,6 +34,8 @@ pub struct Hub {
     pub journal: Journal,
     /// What nodes are told about it.
     pub face: PublicFace,
+    /// How long the leases run that it gives, in milliseconds (`model.md` §3.1).
+    pub lease_ms: i64,
     /// Says to sessions and the relay that something new is here.
     pub pokes: watch::Sender<u64>,
     /// Who is in session with this process.

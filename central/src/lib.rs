@@ -4,6 +4,7 @@
 //! members; `http` and `grpc` translate outside words into `app` calls, and async starts there.
 
 pub mod app;
+pub mod backup;
 pub mod cache;
 pub mod config;
 pub mod db;

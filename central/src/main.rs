@@ -1,14 +1,22 @@
 //! `tradepost-hub`: the hub's program.
 
 use clap::Parser;
+use std::path::Path;
 use std::process::ExitCode;
-use tradepost_central::config::{Cli, Command, Config};
+use tradepost_central::backup::{self, BackupError};
+use tradepost_central::config::{Cli, Command, Config, Place};
 use tradepost_central::{http, serve};
+
+/// A command would do harm and was refused with a reason; nothing was changed. Any other failure is 1.
+const EXIT_REFUSED: u8 = 3;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Run(config) => run(&config),
+        Command::Backup { to, place } => back_up(&to, &place),
+        Command::Restore { from, place } => restore(&from, &place),
+        Command::Restored { place } => say_restored(&place),
         Command::Openapi => serve::say_ready(&http::openapi_text()).map_err(Into::into),
     };
     match done {
@@ -16,9 +24,31 @@ fn main() -> ExitCode {
         Err(trouble) => {
             tracing::error!(%trouble, "the hub can't run");
             eprintln!("tradepost-hub: {trouble}");
-            ExitCode::FAILURE
+            match trouble.downcast_ref::<BackupError>() {
+                Some(BackupError::Refused(_)) => ExitCode::from(EXIT_REFUSED),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
+}
+
+fn back_up(to: &Path, place: &Place) -> Result<(), serve::Trouble> {
+    let made = backup::back_up(&place.data_dir, &place.database, to)?;
+    say(&serde_json::json!({"backup": to, "made_at": made.made_at}))
+}
+
+fn restore(from: &Path, place: &Place) -> Result<(), serve::Trouble> {
+    let aside = backup::restore(&place.data_dir, &place.database, from)?;
+    say(&serde_json::json!({"restored": place.data_dir, "kept_beside": aside}))
+}
+
+fn say_restored(place: &Place) -> Result<(), serve::Trouble> {
+    backup::say_restored(&place.data_dir, &place.database)?;
+    say(&serde_json::json!({"restored": place.data_dir}))
+}
+
+fn say(what: &serde_json::Value) -> Result<(), serve::Trouble> {
+    Ok(serve::say_ready(&what.to_string())?)
 }
 
 fn run(config: &Config) -> Result<(), serve::Trouble> {

@@ -1,6 +1,6 @@
 //! Starting and stopping the hub: opens what it needs, serves, says when it is ready, drains.
 
-use crate::app::relay;
+use crate::app::{recovering, relay};
 use crate::cache::{Cache, Memory, Redis};
 use crate::config::Config;
 use crate::db::Db;
@@ -155,17 +155,22 @@ fn open(config: &Config, face: PublicFace) -> Result<Hub, Trouble> {
     };
     let device = Device::from_secret(device_secret(&config.data_dir)?);
     let (pokes, _) = watch::channel(0);
-    Ok(Hub {
+    let hub = Hub {
         db,
         stream,
         cache,
         device,
         journal,
         face,
+        lease_ms: i64::from(config.lease_seconds) * 1_000,
         pokes,
         present: Default::default(),
         closing: AtomicBool::new(false),
-    })
+    };
+    let mut luck = [0; 32];
+    getrandom::fill(&mut luck).map_err(io::Error::other)?;
+    recovering::at_start(&hub, luck)?;
+    Ok(hub)
 }
 
 fn make_folder(folder: &Path) -> io::Result<()> {
@@ -176,7 +181,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// One process a folder: a second one is refused.
-fn lock(folder: &Path) -> Result<std::fs::File, Trouble> {
+pub(crate) fn lock(folder: &Path) -> Result<std::fs::File, Trouble> {
     let file = std::fs::File::create(folder.join("lock"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),

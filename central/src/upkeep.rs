@@ -1,7 +1,7 @@
 //! What the hub does by itself as time passes and facts come in.
 
 use crate::app::waits::Running;
-use crate::app::{Fault, barrier, hub_time, reserve, transfers};
+use crate::app::{Fault, barrier, hub_time, recovering, reserve, retire, transfers};
 use crate::hub::Hub;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -51,6 +51,8 @@ fn look(hub: &Hub, running: &Mutex<State>) -> Result<(), Fault> {
     let mut state = running.lock().unwrap_or_else(PoisonError::into_inner);
     state.running.save_when_due(&hub.db, now)?;
     barrier::advance(hub, now.ms)?;
+    recovering::advance(hub, fresh_id, now.ms)?;
+    retire::advance(hub, fresh_id, now.ms)?;
     if state.looked_at.is_none_or(|at| at.elapsed() >= BARRIERS_EVERY) {
         open_barriers(hub, now.ms)?;
         state.looked_at = Some(Instant::now());
@@ -65,9 +67,13 @@ fn open_barriers(hub: &Hub, now: i64) -> Result<(), Fault> {
         return Ok(());
     }
     for store in barrier::counted_stores(hub)? {
-        let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(Fault::internal)?;
-        barrier::open_where_due(hub, store, Id(id), &present, now)?;
+        barrier::open_where_due(hub, store, fresh_id()?, &present, now)?;
     }
     Ok(())
+}
+
+fn fresh_id() -> Result<Id, Fault> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).map_err(Fault::internal)?;
+    Ok(Id(id))
 }

@@ -14,7 +14,8 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What the program can do.
+/// What the program can do. It ends with 0 where it was done, 3 where it was refused with a reason and nothing was
+/// changed, 2 where the command makes no sense, 1 for anything else.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the store.
@@ -26,6 +27,35 @@ pub enum Command {
     Enrol {
         /// The code from the hub (TP1-…).
         code: String,
+        /// Address of the running node.
+        #[arg(long, default_value = "http://127.0.0.1:7600")]
+        node: String,
+    },
+    /// Copy database and device key to a new directory, verified; the node may sell on meanwhile.
+    Backup {
+        /// The new directory.
+        to: PathBuf,
+        /// The data directory.
+        #[arg(long, env = "TRADEPOST_DATA_DIR")]
+        data_dir: PathBuf,
+    },
+    /// Put a backup in place of the database of a node that is not running; what was there is kept beside. The node comes
+    /// back as a new incarnation, and gets back what the hub and its neighbours hold.
+    Restore {
+        /// The directory that `backup` made.
+        from: PathBuf,
+        /// The data directory.
+        #[arg(long, env = "TRADEPOST_DATA_DIR")]
+        data_dir: PathBuf,
+    },
+    /// End a running node's membership: it gives its rights away and writes no more.
+    Retire {
+        /// Who gets its rights: `hub`, or another node of the store by name or incarnation.
+        #[arg(long, default_value = "hub")]
+        to: String,
+        /// Also with carts, shifts and events that the hub lacks.
+        #[arg(long)]
+        force: bool,
         /// Address of the running node.
         #[arg(long, default_value = "http://127.0.0.1:7600")]
         node: String,

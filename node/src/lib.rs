@@ -4,12 +4,14 @@
 //! its calls and never know each other (`house.md`, Who may know whom).
 
 pub mod app;
+pub mod backup;
 pub mod config;
 pub mod db;
 pub mod http;
 pub mod link;
 pub mod net;
 pub mod peers;
+pub mod printing;
 pub mod program;
 pub mod upkeep;
 pub mod writer;

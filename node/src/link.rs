@@ -4,6 +4,7 @@ use crate::app::problem::Answer;
 use std::collections::BTreeMap;
 use tokio::sync::oneshot;
 use tradepost_commerce::document::CatalogVersion;
+use tradepost_sync::clock::Tau;
 use tradepost_sync::ids::Incarnation;
 
 /// The state of the link, as the sync daemon tells it.
@@ -15,6 +16,10 @@ pub struct Link {
     pub last_contact: Option<i64>,
     /// Why the last attempt ended.
     pub last_error: Option<String>,
+    /// The hub takes this node in again only with a code that a person brings; `last_error` says why.
+    pub needs_code: bool,
+    /// Events of the present incarnation that the hub has set aside without their effects, as it said last.
+    pub aside: Vec<u64>,
     /// The hub's address.
     pub address: Option<String>,
     /// Bytes on the wire.
@@ -23,6 +28,8 @@ pub struct Link {
     pub bytes_received: u64,
     /// Wall clock here less hub time, when last told.
     pub clock_skew_ms: i64,
+    /// Hub time as it was last told, by the hub or a neighbour, and the boot clock's reading then.
+    pub hub_time: Option<(Tau, i64)>,
     /// The catalog's newest version, as far as the hub said.
     pub hub_catalog: CatalogVersion,
     /// The links to the store's other nodes, by their incarnation.

@@ -7,11 +7,15 @@ use std::process::ExitCode;
 use tradepost_node::app::import::{BUILT_IN, Catalog, Format, Imported, import};
 use tradepost_node::app::problem::Stop;
 use tradepost_node::app::start::{self, Starting};
-use tradepost_node::app::{Node, audit, export};
+use tradepost_node::app::{Node, audit, export, fiscal};
+use tradepost_node::backup;
 use tradepost_node::config::{AuditCommand, CatalogCommand, Cli, Command, Config, ExportKind, FileFormat};
 use tradepost_node::db::{Durability, Fault, Reads};
-use tradepost_node::program::{Failure, luck, read_catalog, run};
+use tradepost_node::program::{self, Failure, luck, read_catalog, run};
 use tradepost_node::writer::Machine;
+
+/// A command would do harm and was refused with a reason; nothing was changed. Any other failure is 1.
+const EXIT_REFUSED: u8 = 3;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -22,6 +26,9 @@ fn main() -> ExitCode {
             import_catalog(&file, format, &data_dir)
         }
         Command::Enrol { code, node } => tradepost_node::program::enrol(&node, &code),
+        Command::Backup { to, data_dir } => back_up(&data_dir, &to),
+        Command::Restore { from, data_dir } => restore(&data_dir, &from),
+        Command::Retire { to, force, node } => tradepost_node::program::retire(&node, &to, force),
         Command::Export { what, data_dir } => write_export(what, &data_dir),
         Command::Audit(AuditCommand::Verify { data_dir }) => verify(&data_dir),
     };
@@ -29,9 +36,24 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let _ = writeln!(std::io::stderr(), "tradepost-node: {failure}");
-            ExitCode::FAILURE
+            match failure {
+                Failure::Refused(_) => ExitCode::from(EXIT_REFUSED),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
+}
+
+fn back_up(data_dir: &Path, to: &Path) -> Result<(), Failure> {
+    let made = backup::back_up(data_dir, to)?;
+    let (incarnation, seq, made_at) = (made.incarnation, made.seq, made.made_at);
+    let line = serde_json::json!({"backup": to, "made_at": made_at, "incarnation": incarnation, "seq": seq});
+    program::say(&line.to_string())
+}
+
+fn restore(data_dir: &Path, from: &Path) -> Result<(), Failure> {
+    let aside = backup::restore(data_dir, from)?;
+    program::say(&serde_json::json!({"restored": data_dir, "kept_beside": aside}).to_string())
 }
 
 fn import_catalog(file: &str, format: FileFormat, data_dir: &Path) -> Result<(), Failure> {
@@ -100,17 +122,24 @@ fn write_export(what: ExportKind, data_dir: &Path) -> Result<(), Failure> {
     }
 }
 
-fn verify(data_dir: &Path) -> Result<(), Failure> {
-    match reads(data_dir)?.with::<_, Stop>(audit::walk) {
-        Ok(Ok(walked)) => {
+/// The fiscal journal is checked against the log, so the log comes first.
+fn verify_fiscal(data_dir: &Path, walked: audit::Walked) -> Result<(), Failure> {
+    match reads(data_dir)?.with::<_, Stop>(fiscal::check)? {
+        Ok(entries) => {
+            let audit::Walked { events, signatures } = walked;
             writeln!(
                 std::io::stdout(),
-                "{{\"whole\":true,\"events\":{},\"signatures\":{}}}",
-                walked.events,
-                walked.signatures
+                "{{\"whole\":true,\"events\":{events},\"signatures\":{signatures},\"fiscal\":{entries}}}"
             )?;
             Ok(())
         }
+        Err(broken) => Err(Failure::Other(broken.to_string())),
+    }
+}
+
+fn verify(data_dir: &Path) -> Result<(), Failure> {
+    match reads(data_dir)?.with::<_, Stop>(audit::walk) {
+        Ok(Ok(walked)) => verify_fiscal(data_dir, walked),
         Ok(Err(broken)) => Err(Failure::Other(broken.to_string())),
         Err(Stop::Fault(Fault::Fatal(why))) => Err(Failure::Other(why)),
         Err(stop) => Err(stop.into()),

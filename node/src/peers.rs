@@ -1,5 +1,5 @@
 //! The way to the store's other nodes, between `net` and whoever sells: rights that are short here are asked for, within
-//! a budget (`model.md` §2, In the store, offline).
+//! a budget (`model.md` §2, In the store, offline), and so is custody, and what each holds when one counts.
 
 use crate::app::acquire::{self, Donor, Short, Wants};
 use crate::db::{Fault, Reads};
@@ -11,6 +11,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tradepost_commerce::document::Sku;
+use tradepost_sync::body::CustodyObject;
+use tradepost_sync::frontier::HeadMark;
 use tradepost_sync::ids::Incarnation;
 
 /// How long a sale waits for neighbours at most, whatever they do.
@@ -18,20 +20,40 @@ const BUDGET: Duration = Duration::from_millis(150);
 /// A neighbour that let the budget run out isn't waited for again within this time.
 const SLOW_FOR: Duration = Duration::from_secs(2);
 
-/// Somebody wants rights of one neighbour.
-pub struct AcquireAsk {
-    /// The item.
-    pub sku: Sku,
-    /// Base units that this node shall have been given by it in all.
-    pub at_least: u64,
-    /// Told how far the neighbour's stream must be held; 0 for a no.
-    pub reply: oneshot::Sender<u64>,
+/// How long somebody at a till waits to be handed what a neighbour holds.
+const HAND_OVER: Duration = Duration::from_secs(3);
+/// How long a count waits to hear what neighbours hold; who hasn't answered by then hasn't.
+const CUT: Duration = Duration::from_secs(2);
+
+/// Somebody asks one neighbour.
+pub enum Ask {
+    /// For rights.
+    Rights {
+        /// The item.
+        sku: Sku,
+        /// Base units that this node shall have been given by it in all.
+        at_least: u64,
+        /// Told how far the neighbour's stream must be held; 0 for a no.
+        reply: oneshot::Sender<u64>,
+    },
+    /// For custody.
+    Custody {
+        /// The object.
+        object: CustodyObject,
+        /// Told how far the neighbour's stream must be held; 0 for a no.
+        reply: oneshot::Sender<u64>,
+    },
+    /// For what it holds now.
+    Cut {
+        /// Told all its heads; none where it can't say.
+        reply: oneshot::Sender<Vec<HeadMark>>,
+    },
 }
 
 /// The neighbours that can be asked now.
 #[derive(Default)]
 pub struct Peers {
-    links: Mutex<BTreeMap<Incarnation, mpsc::Sender<AcquireAsk>>>,
+    links: Mutex<BTreeMap<Incarnation, mpsc::Sender<Ask>>>,
     slow: Mutex<BTreeMap<Incarnation, Instant>>,
     /// One item is asked for at a time, so that two sales don't both count on what one of them was given.
     turn: tokio::sync::Mutex<()>,
@@ -39,13 +61,13 @@ pub struct Peers {
 
 impl Peers {
     /// A neighbour can be asked from now on.
-    pub fn met(&self, who: Incarnation, asks: mpsc::Sender<AcquireAsk>) {
+    pub fn met(&self, who: Incarnation, asks: mpsc::Sender<Ask>) {
         lock(&self.slow).remove(&who);
         lock(&self.links).insert(who, asks);
     }
 
     /// A neighbour is gone; a conversation that took this one's place stays.
-    pub fn gone(&self, who: &Incarnation, asks: &mpsc::Sender<AcquireAsk>) {
+    pub fn gone(&self, who: &Incarnation, asks: &mpsc::Sender<Ask>) {
         let mut links = lock(&self.links);
         if links.get(who).is_some_and(|held| held.same_channel(asks)) {
             links.remove(who);
@@ -84,6 +106,47 @@ impl Peers {
         }
     }
 
+    /// Asks a neighbour to hand an object over, and waits until its own signed events say so here; whether they do in time.
+    pub async fn take_custody(
+        &self,
+        mut pulse: watch::Receiver<Pulse>,
+        holder: &Incarnation,
+        object: CustodyObject,
+    ) -> bool {
+        let Some(asks) = lock(&self.links).get(holder).cloned() else { return false };
+        let asking = async {
+            let (reply, answer) = oneshot::channel();
+            if asks.send(Ask::Custody { object, reply }).await.is_err() {
+                return false;
+            }
+            let through = answer.await.unwrap_or(0);
+            let held = |pulse: &Pulse| pulse.others.get(holder).is_some_and(|h| h.seq >= through);
+            through > 0 && pulse.wait_for(held).await.is_ok()
+        };
+        tokio::time::timeout(HAND_OVER, asking).await.unwrap_or(false)
+    }
+
+    /// What each neighbour that can be asked holds now, its own stream included (`model.md` §4).
+    pub async fn cuts(&self) -> Vec<(Incarnation, Vec<HeadMark>)> {
+        let links = lock(&self.links).clone();
+        let mut answers = Vec::new();
+        for (who, asks) in links {
+            let (reply, answer) = oneshot::channel();
+            if asks.try_send(Ask::Cut { reply }).is_ok() {
+                answers.push((who, answer));
+            }
+        }
+        let deadline = Instant::now() + CUT;
+        let mut cuts = Vec::new();
+        for (who, answer) in answers {
+            if let Ok(Ok(heads)) = tokio::time::timeout_at(deadline, answer).await {
+                cuts.push((who, heads));
+            }
+        }
+        cuts.retain(|(_, heads)| !heads.is_empty());
+        cuts
+    }
+
     /// Asks one neighbour after another, the largest known holder first.
     async fn gather(
         &self,
@@ -110,7 +173,7 @@ impl Peers {
         }
     }
 
-    fn way_to(&self, donor: &Donor) -> Option<mpsc::Sender<AcquireAsk>> {
+    fn way_to(&self, donor: &Donor) -> Option<mpsc::Sender<Ask>> {
         let slow = lock(&self.slow).get(&donor.incarnation).is_some_and(|until| *until > Instant::now());
         if slow { None } else { lock(&self.links).get(&donor.incarnation).cloned() }
     }
@@ -123,7 +186,7 @@ impl Peers {
     /// Whether one neighbour gave anything; then its own signed events say so here too.
     async fn ask(
         &self,
-        asks: &mpsc::Sender<AcquireAsk>,
+        asks: &mpsc::Sender<Ask>,
         sku: &Sku,
         donor: &Donor,
         wanted: u64,
@@ -131,7 +194,7 @@ impl Peers {
     ) -> bool {
         let (reply, answer) = oneshot::channel();
         let at_least = donor.given.saturating_add(wanted);
-        if asks.send(AcquireAsk { sku: sku.clone(), at_least, reply }).await.is_err() {
+        if asks.send(Ask::Rights { sku: sku.clone(), at_least, reply }).await.is_err() {
             return false;
         }
         let through = answer.await.unwrap_or(0);

@@ -4,7 +4,8 @@ use crate::app::import::{BUILT_IN, Catalog, Format, import};
 use crate::app::node::{Luck, Node};
 use crate::app::problem::Stop;
 use crate::app::start::{self, Opening, StartError, Starting};
-use crate::app::{audit, status};
+use crate::app::{audit, status, tender_end};
+use crate::backup::BackupError;
 use crate::config::{BadConfig, Config};
 use crate::db::{Durability, Fault, Reads};
 use crate::http::serve::serve;
@@ -43,9 +44,21 @@ pub enum Failure {
     /// The system.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// It would do harm, and was refused with a reason.
+    #[error("{0}")]
+    Refused(String),
     /// Anything else.
     #[error("{0}")]
     Other(String),
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Refused(why) => Failure::Refused(why),
+            other => Failure::Other(other.to_string()),
+        }
+    }
 }
 
 impl From<Stop> for Failure {
@@ -115,6 +128,7 @@ pub fn run(config: Config) -> Result<(), Failure> {
         }
     }
     fill_first_catalog(&mut node, &config, machine)?;
+    doubt_open_tenders(&mut node)?;
     let device = node.device().clone();
     let db = node.db_path();
     let (writer, thread) = writer::spawn(node, machine)?;
@@ -123,6 +137,17 @@ pub fn run(config: Config) -> Result<(), Failure> {
     runtime.shutdown_background();
     thread.join();
     served
+}
+
+/// What the terminals were asked before the program ended, nobody knows the answer of.
+fn doubt_open_tenders(node: &mut Node) -> Result<(), Failure> {
+    node.begin()?;
+    let lost = tender_end::after_start(node)?;
+    node.commit()?;
+    if lost > 0 {
+        tracing::warn!(lost, "tenders were being taken when the program ended: ask their terminals again");
+    }
+    Ok(())
 }
 
 fn fill_first_catalog(node: &mut Node, config: &Config, machine: Machine) -> Result<(), Failure> {
@@ -201,6 +226,7 @@ async fn serve_all(
     let daemon = tokio::spawn(daemon::run(context, asks));
     let news = tokio::spawn(crate::http::events::tell_changes(shared.clone()));
     let upkeep = tokio::spawn(crate::upkeep::run(shared.clone()));
+    let printing = tokio::spawn(crate::printing::run(shared.clone(), config.data_dir.clone()));
     walk_chains(&shared);
     say_ready(&shared, (address, lan_address), &config)?;
     let serving = tokio::spawn(serve(listener, shared.clone(), config.connections, closing));
@@ -212,7 +238,8 @@ async fn serve_all(
     daemon.abort();
     news.abort();
     upkeep.abort();
-    let _ = (daemon.await, news.await, upkeep.await);
+    printing.abort();
+    let _ = (daemon.await, news.await, upkeep.await, printing.await);
     if let Some(task) = neighbours {
         let _ = task.await;
     }
@@ -287,22 +314,48 @@ impl Signals {
 /// # Errors
 /// What the node says.
 pub fn enrol(node: &str, code: &str) -> Result<(), Failure> {
+    let (done, said) = post(node, "/v1/enrolment", &serde_json::json!({ "code": code }))?;
+    if done { say(&said) } else { Err(Failure::Other(said)) }
+}
+
+/// Asks a running node to retire; what it says about that.
+///
+/// # Errors
+/// [`Failure::Refused`] with the node's reason.
+pub fn retire(node: &str, to: &str, force: bool) -> Result<(), Failure> {
+    let (done, said) = post(node, "/v1/retirement", &serde_json::json!({ "to": to, "force": force }))?;
+    if done {
+        return say(&said);
+    }
+    let problem: serde_json::Value = serde_json::from_str(&said).unwrap_or_default();
+    let (code, detail) = (problem["code"].as_str(), problem["detail"].as_str());
+    let reason = code.zip(detail).map(|(code, detail)| format!("{code}: {detail}"));
+    Err(Failure::Refused(reason.unwrap_or(said)))
+}
+
+/// Says a line on the standard output.
+///
+/// # Errors
+/// What the system says.
+pub fn say(line: &str) -> Result<(), Failure> {
+    writeln!(std::io::stdout(), "{line}")?;
+    Ok(())
+}
+
+/// Posts to a running node: whether something was made, and what it says.
+fn post(node: &str, path: &str, body: &serde_json::Value) -> Result<(bool, String), Failure> {
     use std::io::Read;
     let host = node.trim_start_matches("http://").trim_end_matches('/');
-    let body = serde_json::json!({ "code": code }).to_string();
+    let body = body.to_string();
     let mut stream = std::net::TcpStream::connect(host)?;
     write!(
         stream,
-        "POST /v1/enrolment HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+        "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
          connection: close\r\n\r\n{body}",
         body.len()
     )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let said = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    if answer.starts_with("HTTP/1.1 201") {
-        writeln!(std::io::stdout(), "{said}")?;
-        return Ok(());
-    }
-    Err(Failure::Other(said.to_owned()))
+    Ok((answer.starts_with("HTTP/1.1 201"), said.to_owned()))
 }

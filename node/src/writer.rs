@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tradepost_commerce::document::CatalogVersion;
 use tradepost_sync::frontier::HeadMark;
 use tradepost_sync::ids::{Hash, Incarnation};
+use tradepost_sync::lease::Tenancy;
 
 /// Requests in one group commit.
 pub const GROUP_MAX: usize = 64;
@@ -35,6 +36,10 @@ pub struct Pulse {
     pub enrolled: bool,
     /// Ends of all streams but the own one.
     pub others: Arc<Others>,
+    /// Branches that were cut off since the start: each time ends of streams went back.
+    pub cuts: u64,
+    /// The lease.
+    pub tenancy: Tenancy,
 }
 
 type Finish = Box<dyn FnOnce(Result<(), Fault>) + Send>;
@@ -299,6 +304,8 @@ fn pulse_of(node: &Node, groups: u64) -> Pulse {
         registered: me.registered,
         enrolled: me.enrolled,
         others: Arc::clone(node.others()),
+        cuts: node.cuts(),
+        tenancy: node.tenancy(),
     }
 }
 
@@ -311,6 +318,8 @@ impl Default for Pulse {
             registered: false,
             enrolled: false,
             others: Arc::default(),
+            cuts: 0,
+            tenancy: Tenancy::default(),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Frames to messages and back. Payloads are compressed here and nowhere else.
 
 use crate::common::v1 as common;
+use crate::lease::{ask_in, ask_out, lease_in, lease_out};
 use crate::records::{records_in, records_out};
+use crate::shared::{burn_in, burn_out, custody_in, custody_out};
 use crate::sync::v1 as wire;
 use prost::Message as _;
 use tradepost_commerce::document::{CatalogVersion, Sku};
@@ -10,7 +12,7 @@ use tradepost_sync::clock::Tau;
 use tradepost_sync::frontier::HeadMark;
 use tradepost_sync::ids::{Hash, Id, Incarnation};
 use tradepost_sync::limits::FRAME_BYTES_MAX;
-use tradepost_sync::session::{Acquire, BarrierWord, Batch, Encoding, Hello, Message, Refusal};
+use tradepost_sync::session::{Acquire, BarrierWord, Batch, Carts, Encoding, Hello, Message, Refusal};
 use wire::frame::Message as Said;
 
 /// Speed over size: a batch's columns do most of the work.
@@ -96,8 +98,21 @@ fn said(message: &Message) -> Said {
             Said::Declined(wire::Declined { incarnation: incarnation.0.to_vec() })
         }
         Message::Barrier(word) => barrier_out(word),
+        Message::Carts(carts) => {
+            Said::CartState(wire::CartState { through: carts.through, carts: carts.carts.clone() })
+        }
+        Message::CartsAck(through) => Said::CartStateAck(wire::CartStateAck { through: *through }),
+        Message::CustodyAsk(wanted) => Said::CustodyAsk(custody_out(wanted)),
+        Message::CutAsk(ask) => Said::CutAsk(wire::CutAsk { ask: *ask }),
+        Message::Cut { ask, heads } => {
+            Said::Cut(wire::Cut { ask: *ask, heads: heads.iter().map(head_out).collect() })
+        }
+        Message::Burn(ask) => Said::BurnAsk(burn_out(ask)),
         Message::Records(records) => Said::Records(records_out(records)),
         Message::RecordsAck(through) => Said::RecordsAck(wire::RecordsAck { through: *through }),
+        Message::Aside(seqs) => Said::Aside(wire::Aside { seqs: seqs.clone() }),
+        Message::LeaseAsk(ask) => Said::LeaseAsk(ask_out(ask)),
+        Message::Lease(sealed) => Said::Lease(lease_out(sealed)),
     }
 }
 
@@ -131,20 +146,33 @@ pub fn from_frame(frame: wire::Frame) -> Result<Message, BadFrame> {
         Said::Heartbeat(beat) => Ok(Message::Heartbeat { tau: beat.hub_time.map(tau_in) }),
         Said::Refuse(refuse) => Ok(Message::Refuse(refusal_in(refuse.reason())?)),
         Said::Acquire(wire::Acquire { ask, sku, at_least }) => {
-            // The hub's names for items it doesn't know are longer than a catalog's codes.
-            if sku.is_empty() || sku.len() > SKU_BYTES_MAX {
-                return Err(BadFrame::Field("sku"));
-            }
-            Ok(Message::Acquire(Acquire { ask, sku: Sku(sku), at_least }))
+            Ok(Message::Acquire(Acquire { ask, sku: sku_in(sku)?, at_least }))
         }
         Said::Acquired(answer) => Ok(Message::Acquired { ask: answer.ask, through: answer.through_seq }),
         Said::Declined(declined) => incarnation(&declined.incarnation).map(Message::Declined),
+        Said::CartState(state) => {
+            let carts = Carts { through: state.through, carts: state.carts };
+            Ok(Message::Carts(carts))
+        }
+        Said::CartStateAck(ack) => Ok(Message::CartsAck(ack.through)),
+        Said::CustodyAsk(wanted) => custody_in(&wanted).map(Message::CustodyAsk),
+        Said::CutAsk(asked) => Ok(Message::CutAsk(asked.ask)),
+        Said::Cut(cut) => Ok(Message::Cut { ask: cut.ask, heads: heads_in(&cut.heads)? }),
+        Said::BurnAsk(asked) => burn_in(asked).map(Message::Burn),
         Said::Records(records) => records_in(records).map(Message::Records),
         Said::RecordsAck(ack) => Ok(Message::RecordsAck(ack.through)),
+        Said::Aside(aside) => Ok(Message::Aside(aside.seqs)),
+        Said::LeaseAsk(ask) => ask_in(&ask).map(Message::LeaseAsk),
+        Said::Lease(lease) => lease_in(&lease).map(Message::Lease),
         word @ (Said::BarrierAsk(_) | Said::BarrierReply(_) | Said::CapProposal(_) | Said::CapAck(_)) => {
             barrier_in(word).map(Message::Barrier)
         }
     }
+}
+
+/// The hub's names for items it doesn't know are longer than a catalog's codes.
+pub(crate) fn sku_in(sku: String) -> Result<Sku, BadFrame> {
+    if sku.is_empty() || sku.len() > SKU_BYTES_MAX { Err(BadFrame::Field("sku")) } else { Ok(Sku(sku)) }
 }
 
 fn barrier_out(word: &BarrierWord) -> Said {
@@ -279,13 +307,13 @@ fn catalog_in(at: Option<common::CatalogVersion>) -> CatalogVersion {
 /// Hub time as the wire writes it.
 #[must_use]
 pub fn tau_out(tau: Tau) -> common::HubTime {
-    common::HubTime { epoch: tau.epoch, ms: tau.ms }
+    common::HubTime { epoch: tau.epoch, ms: tau.ms, age: u32::from(tau.age) }
 }
 
 /// Hub time from the wire.
 #[must_use]
 pub fn tau_in(tau: common::HubTime) -> Tau {
-    Tau::told(tau.epoch, tau.ms)
+    Tau { age: u16::try_from(tau.age).unwrap_or(u16::MAX), ..Tau::told(tau.epoch, tau.ms) }
 }
 
 /// An incarnation from the wire.

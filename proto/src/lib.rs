@@ -2,7 +2,9 @@
 
 pub mod convert;
 pub mod enrolment;
+mod lease;
 mod records;
+mod shared;
 
 /// The descriptors of all services and messages, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
@@ -49,6 +51,15 @@ pub mod order {
     /// Version 1.
     pub mod v1 {
         tonic::include_proto!("tradepost.order.v1");
+    }
+}
+
+/// Generated from `tradepost/shift/v1`.
+#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the protos hold the comments")]
+pub mod shift {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("tradepost.shift.v1");
     }
 }
 

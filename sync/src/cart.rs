@@ -1,53 +1,104 @@
 //! A cart that the tills of a store edit together (`model.md` §5).
 //!
-//! Lines are an add-wins set. Who owns the cart, whether it is sealed and whether it is paid is a register that only
-//! the custodian writes. The first tender seals the cart at a version vector: what it doesn't cover is never an unpaid
-//! line of a paid cart. Cart state is replicated between nodes, not logged; only its checkout is an event.
+//! Lines are an add-wins set. Who owns the cart, whether it is sealed and how it ended is a register that only the
+//! custodian writes. The first tender seals the cart at a version vector: what it doesn't cover is never an unpaid line
+//! of a paid cart. Cart state is replicated between nodes, not logged; only its checkout is an event.
 
-use crate::clock::Hlc;
-use crate::custody::{Custody, CustodyRefusal};
+use crate::body::{CustodyMark, CustodyObject};
+use crate::clock::{Hlc, UtcMs};
+use crate::custody::{Custody, CustodyRefusal, Taker};
 use crate::ids::{Id, Incarnation};
 use crdts::{CmRDT, CvRDT, Orswot, VClock};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tradepost_commerce::document::{CatalogVersion, Sku};
-use tradepost_commerce::money::Money;
-use tradepost_commerce::quantity::Quantity;
+use tradepost_commerce::basket::BasketLine;
+use tradepost_commerce::document::{Discount, Exemption};
+
+/// Most bytes that a cart may be packed to: far more than the longest basket.
+pub const CART_BYTES_MAX: usize = 1 << 20;
 
 /// One entry of a cart.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CartLine {
-    /// Made by the scan; a changed quantity keeps it.
+    /// Made by the scan; a change keeps it.
     pub root: Id,
-    /// The item.
-    pub sku: Sku,
-    /// How much.
-    pub quantity: Quantity,
-    /// Price of one pricing unit, of the time of the scan.
-    pub price: Money,
-    /// The price version it comes from.
-    pub version: CatalogVersion,
+    /// What people and programs call the line by; it goes with the root.
+    pub name: String,
+    /// When it was scanned: lines stand in this order, whatever became of them.
+    pub scanned: Hlc,
+    /// The item, its quantity, and its price with the version of the time of the scan.
+    pub line: BasketLine,
+    /// Who wrote this entry.
+    pub by: Incarnation,
     /// When it was written: of two concurrent changes the higher wins.
     pub at: Hlc,
 }
 
+/// What concerns the cart as a whole. The later word counts: more turns first, then the higher clock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desk {
+    /// Grows with every change that was made over the one before.
+    pub turn: u64,
+    /// When it was written.
+    pub at: Hlc,
+    /// Who wrote it.
+    pub by: Incarnation,
+    /// The customer.
+    pub customer: Option<Id>,
+    /// The customer's price list; empty for the store's own.
+    pub list: String,
+    /// Discounts on the whole order.
+    pub discounts: Vec<Discount>,
+    /// Tax exemption.
+    pub exemption: Option<Exemption>,
+    /// Put aside.
+    pub parked: bool,
+}
+
+/// How a cart ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CartEnd {
+    /// It is this sale now.
+    Paid(Id),
+    /// It was given up.
+    Voided,
+}
+
+/// What the first tender froze.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Seal {
+    at: VClock<Incarnation>,
+    lines: Vec<CartLine>,
+    desk: Desk,
+}
+
 /// What the custodian alone writes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Register {
     custody: Custody,
-    seal: Option<VClock<Incarnation>>,
-    paid: bool,
+    seal: Option<Seal>,
+    end: Option<CartEnd>,
 }
 
 /// A cart.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cart {
     /// Its id, by which checkout happens once.
     pub id: Id,
+    /// The till that opened it.
+    pub till: String,
+    /// When it was opened, by the wall clock there.
+    pub opened: UtcMs,
+    /// Who opened it.
+    pub opened_by: Incarnation,
     /// The cart that it was cloned from, where another till could not reach the custodian.
     pub cloned_from: Option<Id>,
     /// It holds what was scanned into a cart that was being paid.
     pub left_over_of: Option<Id>,
+    /// Every word about it is after the ones before it.
+    clock: Hlc,
     lines: Orswot<CartLine, Incarnation>,
+    desk: Desk,
     register: Register,
 }
 
@@ -57,9 +108,9 @@ pub enum CartRefusal {
     /// It is being paid: scans wait until every tender is undone.
     #[error("the cart is being paid")]
     Sealed,
-    /// It is paid.
-    #[error("the cart is paid")]
-    Paid,
+    /// It is paid, or given up.
+    #[error("the cart has come to its end")]
+    Ended,
     /// The custodian says no.
     #[error(transparent)]
     Custody(#[from] CustodyRefusal),
@@ -75,27 +126,88 @@ pub enum CartFlag {
     ClonedBothPaid,
 }
 
+/// Bytes that are no cart.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the cart can't be read: {0}")]
+pub struct BadCart(String);
+
+/// Who opens a cart, where and when.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// The till.
+    pub till: String,
+    /// By the wall clock.
+    pub at: UtcMs,
+    /// The first custodian.
+    pub by: Incarnation,
+}
+
 impl Cart {
     /// A new cart of its first custodian.
-    pub fn open(id: Id, owner: Incarnation) -> Self {
+    pub fn open(id: Id, opening: Opening) -> Self {
+        let Opening { till, at, by } = opening;
+        let desk = Desk {
+            turn: 0,
+            at: Hlc::default(),
+            by,
+            customer: None,
+            list: String::new(),
+            discounts: Vec::new(),
+            exemption: None,
+            parked: false,
+        };
         Self {
             id,
+            till,
+            opened: at,
+            opened_by: by,
             cloned_from: None,
             left_over_of: None,
+            clock: Hlc::default(),
             lines: Orswot::new(),
-            register: Register { custody: Custody::begin(owner), seal: None, paid: false },
+            desk,
+            register: Register { custody: Custody::begin(by), seal: None, end: None },
         }
+    }
+
+    /// A cart from its packed bytes.
+    ///
+    /// # Errors
+    /// [`BadCart`].
+    pub fn unpack(bytes: &[u8]) -> Result<Self, BadCart> {
+        postcard::from_bytes(bytes).map_err(|e| BadCart(e.to_string()))
+    }
+
+    /// Its bytes. Equal carts may be packed to different bytes: they are never compared nor hashed.
+    ///
+    /// # Errors
+    /// [`BadCart`] where it is longer than [`CART_BYTES_MAX`].
+    pub fn pack(&self) -> Result<Vec<u8>, BadCart> {
+        let bytes = postcard::to_allocvec(self).map_err(|e| BadCart(e.to_string()))?;
+        if bytes.len() > CART_BYTES_MAX { Err(BadCart("too long".to_owned())) } else { Ok(bytes) }
+    }
+
+    /// The clock of a word said now: after everything that was said of the cart before.
+    #[must_use]
+    pub fn tick(&mut self, wall: UtcMs) -> Hlc {
+        self.clock = self.clock.tick(wall);
+        self.clock
     }
 
     /// Scans an item, on any till of the store.
     ///
     /// # Errors
     /// [`CartRefusal`] where the seal is known.
-    pub fn scan(&mut self, by: Incarnation, line: CartLine) -> Result<(), CartRefusal> {
+    pub fn scan(&mut self, line: CartLine) -> Result<(), CartRefusal> {
         self.editable()?;
+        self.add(line);
+        Ok(())
+    }
+
+    fn add(&mut self, line: CartLine) {
+        let by = line.by;
         let op = self.lines.add(line, self.lines.read_ctx().derive_add_ctx(by));
         self.lines.apply(op);
-        Ok(())
     }
 
     /// Takes a line out, as far as it was seen here: what another till adds to it meanwhile stays.
@@ -112,28 +224,56 @@ impl Cart {
         Ok(())
     }
 
-    /// Changes a line's quantity: another entry under the same root.
+    /// Changes a line: another entry under the same root, of the same scan.
     ///
     /// # Errors
     /// [`CartRefusal`].
-    pub fn set_quantity(
+    pub fn change(
         &mut self,
         by: Incarnation,
         root: &Id,
-        quantity: Quantity,
+        line: BasketLine,
         at: Hlc,
     ) -> Result<(), CartRefusal> {
-        let line = self.lines().remove(root).ok_or(CartRefusal::NoLine)?;
+        let before = self.lines().remove(root).ok_or(CartRefusal::NoLine)?;
         self.void(root)?;
-        self.scan(by, CartLine { quantity, at, ..line })
+        self.scan(CartLine { line, by, at, ..before })
     }
 
-    /// The lines by root; where two tills changed one at once, the higher clock wins.
+    /// Changes what concerns the cart as a whole.
+    ///
+    /// # Errors
+    /// [`CartRefusal`] where the seal is known.
+    pub fn set_desk(
+        &mut self,
+        by: Incarnation,
+        at: Hlc,
+        change: impl FnOnce(&mut Desk),
+    ) -> Result<(), CartRefusal> {
+        self.editable()?;
+        change(&mut self.desk);
+        (self.desk.turn, self.desk.at, self.desk.by) = (self.desk.turn + 1, at, by);
+        Ok(())
+    }
+
+    /// What concerns the cart as a whole; sealed, as it was when it was sealed.
+    pub fn desk(&self) -> &Desk {
+        self.register.seal.as_ref().map_or(&self.desk, |seal| &seal.desk)
+    }
+
+    /// The lines by root; where two tills changed one at once, the higher clock wins. Sealed, those that were sealed.
     pub fn lines(&self) -> BTreeMap<Id, CartLine> {
-        let mut lines = BTreeMap::new();
-        for line in self.all() {
-            lines.insert(line.root, line);
-        }
+        let all = match &self.register.seal {
+            Some(seal) => seal.lines.clone(),
+            None => self.all(),
+        };
+        all.into_iter().map(|line| (line.root, line)).collect()
+    }
+
+    /// The lines in the order in which they were scanned.
+    pub fn in_order(&self) -> Vec<CartLine> {
+        let mut lines: Vec<CartLine> = self.lines().into_values().collect();
+        lines.sort_by_key(|line| (line.scanned, line.root));
         lines
     }
 
@@ -147,7 +287,7 @@ impl Cart {
     /// Every entry, by clock: the set itself has no order.
     fn all(&self) -> Vec<CartLine> {
         let mut all: Vec<CartLine> = self.lines.read().val.into_iter().collect();
-        all.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.cmp(b)));
+        all.sort_by_key(|line| (line.at, line.by));
         all
     }
 
@@ -158,10 +298,10 @@ impl Cart {
     }
 
     fn editable(&self) -> Result<(), CartRefusal> {
-        if self.register.paid {
-            return Err(CartRefusal::Paid);
+        if self.register.end.is_some() {
+            return Err(CartRefusal::Ended);
         }
-        if self.register.seal.is_some() { Err(CartRefusal::Sealed) } else { Ok(()) }
+        if self.is_sealed() { Err(CartRefusal::Sealed) } else { Ok(()) }
     }
 
     /// Who owns it.
@@ -169,9 +309,19 @@ impl Cart {
         &self.register.custody
     }
 
+    /// How it ended.
+    pub fn end(&self) -> Option<CartEnd> {
+        self.register.end
+    }
+
     /// Whether it is paid.
     pub fn is_paid(&self) -> bool {
-        self.register.paid
+        matches!(self.register.end, Some(CartEnd::Paid(_)))
+    }
+
+    /// Whether it is being paid.
+    pub fn is_sealed(&self) -> bool {
+        self.register.seal.is_some()
     }
 
     /// The first tender: the cart is sealed at what is known here. Only its custodian takes money.
@@ -180,7 +330,8 @@ impl Cart {
     /// [`CartRefusal`].
     pub fn seal(&mut self, who: &Incarnation) -> Result<(), CartRefusal> {
         self.step(who)?;
-        self.register.seal = Some(self.lines.clock());
+        let lines = self.lines().into_values().collect();
+        self.register.seal = Some(Seal { at: self.lines.clock(), lines, desk: self.desk.clone() });
         Ok(())
     }
 
@@ -194,24 +345,80 @@ impl Cart {
         Ok(())
     }
 
-    /// Checkout, by the custodian alone: the lines that were sealed, or those of now where nothing was tendered before.
+    /// Checkout, by the custodian alone, as `sale`: the lines that were sealed, or those of now where nothing was
+    /// tendered before.
     ///
     /// # Errors
     /// [`CartRefusal`].
-    pub fn check_out(&mut self, who: &Incarnation) -> Result<Vec<CartLine>, CartRefusal> {
-        if self.register.seal.is_none() {
+    pub fn check_out(&mut self, who: &Incarnation, sale: Id) -> Result<Vec<CartLine>, CartRefusal> {
+        if !self.is_sealed() {
             self.seal(who)?;
         }
+        self.finish(who, CartEnd::Paid(sale))?;
+        Ok(self.in_order())
+    }
+
+    /// The custodian gives it up.
+    ///
+    /// # Errors
+    /// [`CartRefusal`]; [`CartRefusal::Sealed`] while it is being paid.
+    pub fn give_up(&mut self, who: &Incarnation) -> Result<(), CartRefusal> {
+        self.editable()?;
+        self.finish(who, CartEnd::Voided)
+    }
+
+    fn finish(&mut self, who: &Incarnation, end: CartEnd) -> Result<(), CartRefusal> {
         self.step(who)?;
-        self.register.paid = true;
+        self.register.end = Some(end);
         self.register.custody.terminal = true;
-        Ok(self.lines().into_values().filter(|line| self.covers(line)).collect())
+        Ok(())
+    }
+
+    /// An event of its custodian says that it was paid: the end is known before its state has come.
+    pub fn heard_paid(&mut self, sale: Id) {
+        if self.register.end.is_none() {
+            self.register.end = Some(CartEnd::Paid(sale));
+            self.register.custody.terminal = true;
+        }
+    }
+
+    /// The custodian hands it to another till, unless it is being paid: then its money is asked for here.
+    ///
+    /// # Errors
+    /// [`CartRefusal`].
+    pub fn hand_on(
+        &mut self,
+        who: &Incarnation,
+        to: Incarnation,
+        locked: bool,
+    ) -> Result<CustodyMark, CartRefusal> {
+        self.editable()?;
+        let mark = self.register.custody.hand_on(who, locked)?;
+        self.register.custody.n = mark.n;
+        self.register.custody.owner = to;
+        Ok(mark)
+    }
+
+    /// A forced takeover by a manager of the store, always flagged: after the owner's lease and its wait (`wait`).
+    ///
+    /// # Errors
+    /// [`CartRefusal`].
+    pub fn take_over(
+        &mut self,
+        to: Incarnation,
+        wait: Result<Option<crate::clock::Tau>, crate::fence::WaitRefusal>,
+    ) -> Result<CustodyMark, CartRefusal> {
+        let object = CustodyObject::Cart(self.id);
+        let mark = self.register.custody.take_over(&object, Taker::Manager, wait)?;
+        self.register.custody = Custody { epoch: mark.epoch, n: mark.n, owner: to, terminal: false };
+        self.register.seal = None;
+        Ok(mark)
     }
 
     /// The owner's next step; whoever else tries is told who owns it.
     fn step(&mut self, who: &Incarnation) -> Result<(), CartRefusal> {
-        if self.register.paid {
-            return Err(CartRefusal::Paid);
+        if self.register.end.is_some() {
+            return Err(CartRefusal::Ended);
         }
         let custody = &mut self.register.custody;
         if !custody.may_finish(who) {
@@ -223,31 +430,35 @@ impl Cart {
 
     fn covers(&self, line: &CartLine) -> bool {
         let Some(seal) = &self.register.seal else { return true };
-        *seal >= self.lines.contains(line).rm_clock
+        seal.at >= self.lines.contains(line).rm_clock
     }
 
-    /// What was scanned into the cart before its seal was known there: it moves into a new cart, flagged, of the one who
-    /// finds it. None where the seal covers everything.
-    pub fn split(&mut self, id: Id, owner: Incarnation) -> Option<Self> {
-        let left: Vec<CartLine> = self.all().into_iter().filter(|line| !self.covers(line)).collect();
+    /// What this till scanned into the cart before it knew of the seal: it moves into a new cart of its own, flagged.
+    /// None where the seal covers everything. Each till moves its own entries only, so that two which hear of the seal
+    /// don't both make a cart of one scan.
+    pub fn split(&mut self, id: Id, opening: Opening) -> Option<Self> {
+        let own = |line: &CartLine| line.by == opening.by && !self.covers(line);
+        let left: Vec<CartLine> = self.all().into_iter().filter(own).collect();
         if left.is_empty() {
             return None;
         }
-        let mut other = Self { left_over_of: Some(self.id), ..Self::open(id, owner) };
+        let desk = self.desk.clone();
+        let mut other =
+            Self { left_over_of: Some(self.id), desk, clock: self.clock, ..Self::open(id, opening) };
         for line in left {
             self.remove(&line);
-            let op = other.lines.add(line, other.lines.read_ctx().derive_add_ctx(owner));
-            other.lines.apply(op);
+            other.add(line);
         }
         Some(other)
     }
 
     /// A clone for a till that can't reach the custodian: a cart of its own, never a stolen one.
-    pub fn clone_for(&self, id: Id, owner: Incarnation) -> Self {
-        let mut clone = Self { cloned_from: Some(self.id), ..Self::open(id, owner) };
+    pub fn clone_for(&self, id: Id, opening: Opening) -> Self {
+        let (by, desk) = (opening.by, Desk { parked: false, ..self.desk().clone() });
+        let mut clone =
+            Self { cloned_from: Some(self.id), desk, clock: self.clock, ..Self::open(id, opening) };
         for line in self.lines().into_values() {
-            let op = clone.lines.add(line, clone.lines.read_ctx().derive_add_ctx(owner));
-            clone.lines.apply(op);
+            clone.add(CartLine { by, ..line });
         }
         clone
     }
@@ -255,8 +466,13 @@ impl Cart {
     /// Takes in what another node knows of the same cart.
     pub fn merge(&mut self, other: &Self) {
         self.lines.merge(other.lines.clone());
-        let (ours, theirs) = (&self.register.custody, &other.register.custody);
-        if (theirs.epoch, theirs.n) > (ours.epoch, ours.n) {
+        self.clock = self.clock.max(other.clock);
+        let rank = |desk: &Desk| (desk.turn, desk.at, desk.by);
+        if rank(&other.desk) > rank(&self.desk) {
+            self.desk = other.desk.clone();
+        }
+        let place = |custody: &Custody| (custody.epoch, custody.n, custody.terminal, custody.owner);
+        if place(&other.register.custody) > place(&self.register.custody) {
             self.register = other.register.clone();
         }
     }

@@ -123,10 +123,14 @@ pub enum BadEffects {
 
 /// The effects of an event: those it implies, or those its envelope carries for a kind that isn't known.
 pub fn of(envelope: &Envelope, body: &Body) -> Result<Effects, BadEffects> {
-    let effects = match body {
+    let mut effects = match body {
         Body::Unknown(_) => envelope.cells.clone().unwrap_or_default(),
         known => implied(known, envelope.incarnation)?,
     };
+    if envelope.reissue.is_some() {
+        // The rights that it used stay with the branch that was cut off (`model.md` §3, Forks).
+        effects.cells.retain(|effect| effect.cell == Cell::Overdrawn);
+    }
     plausible(&effects)?;
     balanced(body)?;
     Ok(effects)

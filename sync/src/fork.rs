@@ -1,7 +1,7 @@
 //! Forks: two events at one place of a stream (`model.md` §3, Forks). The branch that the hub accepted first is
 //! canonical; the others cut back to the fork, put the rest aside and rebuild.
 
-use crate::body::{BranchCut, CutHead, Moved, SaleCommitted};
+use crate::body::{Body, BranchCut, CutHead, Moved, SaleCommitted};
 use crate::event::{Envelope, Reissue};
 use crate::ids::{Hash, Incarnation};
 use crate::rights::Rights;
@@ -64,10 +64,41 @@ pub fn reissue_of(envelope: &Envelope, hash: Hash) -> Reissue {
 /// sale in hand; the rights that it used stay with the branch that was cut off.
 pub fn sale_said_again(sale: &SaleCommitted) -> SaleCommitted {
     let mut again = sale.clone();
-    for moved in &mut again.moved {
-        *moved = Moved { m: 0, c: 0, o: moved.c.saturating_add(moved.o) };
-    }
+    again.moved.iter_mut().for_each(owes);
     again
+}
+
+/// What is to be said again of a fact of a branch that was cut off: money, goods and promises that ended are real whoever
+/// remembers them, with everything printed. Goods that left are overdraw, goods that came mint nothing; rights,
+/// custody, counts and what is said of the incarnation itself went with the branch: none.
+pub fn said_again(body: &Body) -> Option<Body> {
+    let mut again = body.clone();
+    match &mut again {
+        Body::SaleCommitted(sale) => **sale = sale_said_again(sale),
+        Body::RefundCommitted(refund) => refund.moved.iter_mut().for_each(owes),
+        Body::DeliveryReceived(delivery) => delivery.lines.iter_mut().for_each(|line| owes(&mut line.moved)),
+        Body::TransferShipped(transfer) => transfer.lines.iter_mut().for_each(|line| owes(&mut line.moved)),
+        Body::TransferReceived(transfer) => transfer.lines.iter_mut().for_each(|line| owes(&mut line.moved)),
+        Body::StockAdjusted(adjusted) => owes(&mut adjusted.moved),
+        Body::ReservationCancelled(done) => owes(&mut done.moved),
+        Body::ReservationExpired(done) => owes(&mut done.moved),
+        Body::ReservationFulfilled(_)
+        | Body::PaymentSettled(_)
+        | Body::ReceivableCollected(_)
+        | Body::CashMoved(_)
+        | Body::DrawerOpened(_)
+        | Body::CopyPrinted(_)
+        | Body::OverrideUsed(_)
+        | Body::CustomerCreated(_)
+        | Body::CustomerChanged(_) => {}
+        _ => return None,
+    }
+    Some(again)
+}
+
+/// What a line took of rights is owed, what it minted is not.
+fn owes(moved: &mut Moved) {
+    *moved = Moved { m: 0, c: 0, o: moved.c.saturating_add(moved.o) };
 }
 
 /// Which of a losing branch's facts are to be said again: those whose original hash nobody said again before, each
@@ -111,6 +142,8 @@ impl SaidAgain {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::body::{RightsSettled, StockAdjusted};
+    use crate::ids::Id;
 
     fn branch(len: u64, other_from: u64) -> impl Fn(u64) -> Option<Hash> {
         move |seq| {
@@ -125,6 +158,26 @@ mod tests {
             assert_eq!(last_shared(20, branch(20, 99), branch(25, fork + 1)), fork);
         }
         assert_eq!(last_shared(0, branch(0, 1), branch(9, 1)), 0);
+    }
+
+    #[test]
+    fn goods_that_left_are_owed_and_goods_that_came_mint_nothing() {
+        let adjusted = |units: i64, moved: Moved| {
+            Body::from(StockAdjusted {
+                adjustment: Id([1; 16]),
+                sku: Sku("MILK".into()),
+                units,
+                reason: "waste".into(),
+                approver: None,
+                moved,
+            })
+        };
+        let left = adjusted(-3, Moved { m: 0, c: 2, o: 1 });
+        assert_eq!(said_again(&left), Some(adjusted(-3, Moved { m: 0, c: 0, o: 3 })));
+        let came = adjusted(4, Moved { m: 4, c: 0, o: 0 });
+        assert_eq!(said_again(&came), Some(adjusted(4, Moved::default())));
+        let settled = RightsSettled { sku: Sku("MILK".into()), units: 1 };
+        assert_eq!(said_again(&settled.into()), None, "rights went with the branch");
     }
 
     #[test]

@@ -17,6 +17,15 @@ pub const GRACE_MS: i64 = 5 * 60 * 1000;
 const DRIFT_MS_MIN: i64 = 10 * 60 * 1000;
 const TAG: &[u8] = b"tradepost lease v1";
 
+/// How often a lease is asked for anew where it could be short (tests, a nervous chain), and where it is long.
+const RENEWED_MS: (i64, i64) = (500, 3_600_000);
+
+/// How long after an ask the next one is made while a session with the hub lives: each hour with the default length,
+/// and always three times within a lease.
+pub fn renew_after_ms(length_ms: i64) -> i64 {
+    (length_ms / 72).clamp(RENEWED_MS.0, RENEWED_MS.1).min(length_ms / 3).max(1)
+}
+
 /// How far wall and boot clock may part during a lease, and what the hub waits on top of it before anything is
 /// reclaimed: 5 min + max(10 min, 500 ppm of the length).
 pub fn margin_ms(length_ms: i64) -> i64 {
@@ -61,6 +70,31 @@ impl Lease {
     /// [`BadSignature`] where it didn't.
     pub fn verify(&self, hub: &DeviceKey, signature: &SignatureBytes) -> Result<(), BadSignature> {
         verify_message(hub, &self.message(), signature)
+    }
+}
+
+/// What a node says to get a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LeaseAsk {
+    /// Who asks; a peer that carries the ask isn't it.
+    pub incarnation: Incarnation,
+    /// To be answered.
+    pub nonce: [u8; 32],
+}
+
+/// A lease with the hub's signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SealedLease {
+    /// What was signed.
+    pub lease: Lease,
+    /// By the hub's device key.
+    pub signature: SignatureBytes,
+}
+
+impl SealedLease {
+    /// Signs a lease.
+    pub fn seal(lease: Lease, hub: &Device) -> Self {
+        Self { lease, signature: lease.sign(hub) }
     }
 }
 

@@ -32,5 +32,9 @@ pub const RELAY_LAN_MS: i64 = 250;
 pub const DECLINED_MS: i64 = 10_000;
 /// Requests for rights that one session may have open.
 pub const ASKS_MAX: usize = 64;
+/// Carts in one frame.
+pub const CARTS_MAX: usize = 50;
 /// Streams in one frontier: far more incarnations than a store's machines ever had.
 pub const FRONTIER_HEADS_MAX: usize = 10_000;
+/// Events that a hub names to a node as set aside; of more the first ones.
+pub const ASIDE_MAX: usize = 256;

@@ -14,6 +14,7 @@ const HELLO_TAG: &[u8] = b"tradepost hello v1";
 const ENROL_TAG: &[u8] = b"tradepost enrol v1";
 const REJOIN_TAG: &[u8] = b"tradepost rejoin v1";
 const CATALOG_TAG: &[u8] = b"tradepost catalog v1";
+const FISCAL_TAG: &[u8] = b"tradepost fiscal entry v1";
 
 /// A signature that doesn't hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +71,11 @@ impl Device {
     /// Signs a catalog entry's hash.
     pub fn sign_catalog(&self, hash: &Hash) -> SignatureBytes {
         self.key.sign(&catalog_message(hash)).to_bytes()
+    }
+
+    /// Signs the hash of an entry of a fiscal journal.
+    pub fn sign_fiscal(&self, hash: &[u8; 32]) -> SignatureBytes {
+        self.key.sign(&fiscal_message(hash)).to_bytes()
     }
 
     /// Signs a message that carries its own tag.
@@ -135,6 +141,15 @@ pub fn verify_catalog(key: &DeviceKey, hash: &Hash, signature: &SignatureBytes) 
     verify(key, &catalog_message(hash), signature)
 }
 
+/// Checks an entry of a fiscal journal.
+pub fn verify_fiscal(
+    key: &DeviceKey,
+    hash: &[u8; 32],
+    signature: &SignatureBytes,
+) -> Result<(), BadSignature> {
+    verify(key, &fiscal_message(hash), signature)
+}
+
 fn verify(key: &DeviceKey, message: &[u8], signature: &SignatureBytes) -> Result<(), BadSignature> {
     let key = VerifyingKey::from_bytes(key).map_err(|_| BadSignature)?;
     key.verify_strict(message, &Signature::from_bytes(signature)).map_err(|_| BadSignature)
@@ -158,6 +173,10 @@ fn rejoin_message((new, old): (&Incarnation, &Incarnation), store: &Incarnation)
 
 fn catalog_message(hash: &Hash) -> Vec<u8> {
     [CATALOG_TAG, hash.0.as_slice()].concat()
+}
+
+fn fiscal_message(hash: &[u8; 32]) -> Vec<u8> {
+    [FISCAL_TAG, hash.as_slice()].concat()
 }
 
 #[cfg(test)]

@@ -102,7 +102,8 @@ pub fn hub(folder: &Path, database: &DatabaseAddress, stream: Stream, cache: Cac
     let (pokes, _) = watch::channel(0);
     let device = Device::from_secret([9; 32]);
     let present = Default::default();
-    Hub { db, stream, cache, device, journal, face, pokes, present, closing: AtomicBool::new(false) }
+    let (lease_ms, closing) = (tradepost_sync::lease::LEASE_MS_DEFAULT, AtomicBool::new(false));
+    Hub { db, stream, cache, device, journal, face, lease_ms, pokes, present, closing }
 }
 
 /// A hub on the embedded members.

@@ -3,9 +3,10 @@
 
 use crate::http::{Answer, Client};
 use crate::ids::uuid_v7;
-use crate::process::{Program, TempDir, wait_for};
+use crate::process::{Program, TempDir, bin_dir, wait_for};
 use crate::proxy::{Proxy, Weather};
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
@@ -109,12 +110,44 @@ impl LanStore {
         self.nodes.push(LanNode { name: name.to_owned(), program: Some(program), args, proxy, client });
     }
 
+    /// Another machine, started from what lies in a folder: a copy of a node's files. It has a way of its own to the hub and
+    /// talks to nobody on the LAN.
+    ///
+    /// # Panics
+    /// Where it doesn't start.
+    pub fn add_image(&mut self, name: &str, image: &Path, weather: Weather) {
+        let sync = self.hub_args[8].clone();
+        let proxy = self.runtime.block_on(Proxy::start(&sync)).expect("the proxy starts");
+        proxy.set(weather);
+        let data = self.folder.join(name);
+        std::fs::rename(image, &data).expect("the copy can be moved");
+        let first = ["run", "--data-dir", &data, "--listen", "127.0.0.1:0", "--name", name];
+        let mut args: Vec<String> = first.iter().map(|arg| (*arg).to_owned()).collect();
+        args.extend(["--hub".to_owned(), proxy.address()]);
+        let program = start("tradepost-node", &args);
+        args[4] = program.said("http").trim_start_matches("http://").to_owned();
+        let client = program.client("http");
+        self.nodes.push(LanNode { name: name.to_owned(), program: Some(program), args, proxy, client });
+    }
+
+    /// Enrols a node with a fresh code, as a person does.
+    ///
+    /// # Panics
+    /// Where it isn't taken in.
+    pub fn enrol(&mut self, node: usize) {
+        let code = self.ask("POST", &format!("/v1/stores/{STORE}/enrolment-codes"), &json!({})).ok();
+        let client = &mut self.nodes[node].client;
+        let _ =
+            client.json("POST", "/v1/enrolment", &json!({"code": code["code"]})).expect("it answers").ok();
+    }
+
     fn all_know_each_other(&mut self) {
-        let others = self.nodes.len() - 1;
+        let others = self.nodes.len().saturating_sub(1);
         for node in &mut self.nodes {
             wait_for(&format!("{} is ready", node.name), SOON, || {
                 let status = node.status();
                 status["registered"] == true
+                    && status["lease"]["held"] == true
                     && status["catalog"]["version"] != 0
                     && node.online_neighbours() == others
             })
@@ -138,6 +171,55 @@ impl LanStore {
     /// The hub is started where it was.
     pub fn hub_back(&mut self) {
         self.hub = Some(start("tradepost-hub", &self.hub_args));
+    }
+
+    /// The hub is killed and started where it was; it gives leases of so many seconds from now on.
+    pub fn leases_of(&mut self, seconds: u32) {
+        self.hub_gone();
+        self.hub_args.retain(|arg| !arg.starts_with("--lease-seconds="));
+        self.hub_args.push(format!("--lease-seconds={seconds}"));
+        self.hub_back();
+    }
+
+    /// Runs a command of the hub's program on its data folder: its exit code, and what it said on stdout or stderr.
+    ///
+    /// # Panics
+    /// Where it can't be run.
+    #[must_use]
+    pub fn hub_command(&self, command: &str, folder: &Path) -> (i32, String) {
+        let ran = std::process::Command::new(bin_dir().join("tradepost-hub"))
+            .arg(command)
+            .args((!folder.as_os_str().is_empty()).then_some(folder))
+            .args(["--data-dir", &self.hub_args[2]])
+            .output()
+            .expect("the hub's program runs");
+        let said = if ran.status.success() { ran.stdout } else { ran.stderr };
+        (ran.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    /// A path in the store's own folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Where the hub's journal is.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.hub_args[4].clone().into()
+    }
+
+    /// Waits until every node may promise and give: it holds a lease, and the hub has acknowledged its start.
+    ///
+    /// # Panics
+    /// Where one may not in time.
+    pub fn may_promise(&mut self) {
+        for node in &mut self.nodes {
+            wait_for(&format!("{} holds a lease", node.name), SOON, || {
+                node.status()["lease"]["held"] == true
+            })
+            .unwrap_or_else(|late| panic!("{late}: {}", node.status()));
+        }
     }
 
     /// Whether the hub has booked a document.
@@ -250,6 +332,41 @@ impl LanNode {
         let body = json!({"reference": "D-1", "lines": [{"sku": sku, "units": units}]});
         let path = format!("/v1/deliveries/{}", uuid_v7());
         let _ = self.client.json("PUT", &path, &body).expect("the node answers").ok();
+    }
+
+    /// Asks its API; no answer is a panic, a refusal isn't.
+    ///
+    /// # Panics
+    /// Where no answer comes.
+    pub fn ask(&mut self, method: &str, path: &str, body: &Value) -> Answer {
+        self.client.json(method, path, body).expect("the node answers")
+    }
+
+    /// Opens a cart; its id.
+    pub fn open_cart(&mut self) -> String {
+        let id = uuid_v7();
+        let _ = self.ask("POST", "/v1/carts", &json!({"till": "R1", "id": id})).ok();
+        id
+    }
+
+    /// Scans a piece of an item into a cart.
+    pub fn scan(&mut self, cart: &str, sku: &str) -> Answer {
+        self.ask("POST", &format!("/v1/carts/{cart}/lines"), &json!({"sku": sku}))
+    }
+
+    /// A cart as it is shown here; null where it isn't known.
+    ///
+    /// # Panics
+    /// Where no answer comes.
+    pub fn cart(&mut self, cart: &str) -> Value {
+        let answer = self.client.get(&format!("/v1/carts/{cart}")).expect("the node answers");
+        if answer.status == 200 { answer.json() } else { Value::Null }
+    }
+
+    /// Pays a cart in cash.
+    pub fn pay(&mut self, cart: &str) -> Answer {
+        let tender = json!({"kind": "cash", "amount": 100_000});
+        self.ask("POST", &format!("/v1/carts/{cart}/checkout"), &json!({"tenders": [tender]}))
     }
 
     /// Tries to sell pieces of an item; the sale's id and the answer.

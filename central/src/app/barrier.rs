@@ -2,8 +2,9 @@
 //! far one is stands in the database, so that a hub that died goes on where it was, and whoever owes a word is asked
 //! again.
 
+use super::recovering::Verdict;
 use super::resolve::{self, Court, Sitting};
-use super::{Code, Fault, TAU_EPOCH, hub_log, stores as app_stores, waits};
+use super::{Code, Fault, hub_log, recovering, stores as app_stores, waits};
 use crate::db::authors::{self, Author};
 use crate::db::recovery::{self, BarrierRow};
 use crate::db::stores::{self, Store};
@@ -87,12 +88,18 @@ pub fn open(hub: &Hub, store: &str, id: Id, purpose: Purpose, now: UtcMs) -> Res
             let detail = format!("barrier {} is open; one at a time", open.id);
             return Err(Fault::refused(Code::BarrierOpen, detail));
         }
+        if recovering::is(tx, no)? {
+            let detail =
+                "the hub recovers and opens the barrier that ends it by itself; see /v1/hub/recovery";
+            return Err(Fault::refused(Code::HubRecovering, detail));
+        }
         sensible(tx, &store, purpose, now)?;
         begin(tx, after, hub, &store, (id, purpose), now)
     })
 }
 
-fn begin(
+/// The same for whoever holds the store's row and knows that it decides something: (id, what for).
+pub(super) fn begin(
     tx: &mut Tx<'_>,
     after: &mut After,
     hub: &Hub,
@@ -103,7 +110,7 @@ fn begin(
     lock_streams(tx, store.no)?;
     let terms = resolve::terms(tx, store, None)?;
     let known = resolve::heads(tx, store.no)?;
-    let at = Tau::told(TAU_EPOCH, now);
+    let at = super::tau(tx, now)?;
     let mut barrier = Barrier::open(id, at, purpose, &terms, known.clone()).map_err(refused)?;
     // The hub is a member: from this transaction on it takes nothing more of the frozen logs.
     if let Some(own) = terms.hub() {
@@ -131,7 +138,7 @@ fn lock_streams(tx: &mut Tx<'_>, store: i64) -> Result<(), Fault> {
 fn sensible(tx: &mut Tx<'_>, store: &Store, purpose: Purpose, now: UtcMs) -> Result<(), Fault> {
     let court = Court::sits(tx, store.no, Sitting::Before)?;
     let known = resolve::heads(tx, store.no)?;
-    let at = Tau::told(TAU_EPOCH, now);
+    let at = super::tau(tx, now)?;
     let decided = court.decide(tx, at, &known, now)?;
     let wanted = |one: &&resolve::Decided| purpose == Purpose::Mint || !one.columns.is_empty();
     let useful = |one: &resolve::Decided| {
@@ -342,9 +349,19 @@ fn go_on(
         after.poke = true;
     }
     let held = resolve::heads(tx, store.no)?;
-    match barrier.ready(|i| held.get(i).map_or(0, |cap| cap.seq)) {
-        Ok(()) => close(tx, after, hub, store, &barrier, now),
-        Err(_) => Ok(()),
+    if barrier.ready(|i| held.get(i).map_or(0, |cap| cap.seq)).is_err() {
+        return Ok(());
+    }
+    match recovering::verdict(tx, store, &barrier, now)? {
+        Verdict::Ordinary => close(tx, after, hub, store, &barrier, now),
+        Verdict::Ends(row) => {
+            close(tx, after, hub, store, &barrier, now)?;
+            recovering::end(tx, after, hub, store, *row, now)
+        }
+        Verdict::Wait(why) => {
+            tracing::info!(store = %store.code, %why, "the recovery does not end yet");
+            Ok(())
+        }
     }
 }
 
@@ -511,7 +528,10 @@ fn is_due(
     in_session: &BTreeSet<Incarnation>,
     now: UtcMs,
 ) -> Result<bool, Fault> {
-    if !crate::db::counts::any(tx, store)? || recovery::open(tx, store)?.is_some() {
+    if !crate::db::counts::any(tx, store)?
+        || recovery::open(tx, store)?.is_some()
+        || recovering::is(tx, store)?
+    {
         return Ok(false);
     }
     let Some(store) = stores::by_no(tx, store)? else { return Ok(false) };
@@ -522,6 +542,7 @@ fn is_due(
     }
     let court = Court::sits(tx, store.no, Sitting::Before)?;
     let known = resolve::heads(tx, store.no)?;
-    let decided = court.decide(tx, Tau::told(TAU_EPOCH, now), &known, now)?;
+    let at = super::tau(tx, now)?;
+    let decided = court.decide(tx, at, &known, now)?;
     Ok(decided.iter().any(|one| matches!(one.settlement.mint, Ok(units) if units > 0)))
 }

@@ -111,7 +111,8 @@ fn most_events(wanted: &Wanted, signed: &[(u64, SignatureBytes)]) -> usize {
 
 /// An event of the hub's own stays until it is in its journal (`model.md` §3).
 fn may_leave(hub: &Hub, author: &authors::Author, event: &events::Stored) -> bool {
-    if author.role != authors::Role::Hub {
+    // What an `H_s` of before a restore wrote is a log like any other's.
+    if author.role != authors::Role::Hub || author.state != authors::State::Live {
         return true;
     }
     let mark = Event::read(&event.bytes).ok().and_then(|event| event.envelope.journal);
@@ -157,7 +158,9 @@ pub fn heads(hub: &Hub, store: i64) -> Result<Vec<HeadMark>, Fault> {
         let mut heads = Vec::new();
         for author in authors::of_store(tx, store)? {
             match author.role {
-                authors::Role::Hub => heads.extend(own_head(hub, tx, &author)?),
+                authors::Role::Hub if author.state == authors::State::Live => {
+                    heads.extend(own_head(hub, tx, &author)?)
+                }
                 _ => heads.extend(author.mark()),
             }
         }

@@ -97,6 +97,15 @@ pub fn effects(
     booking.custody.extend(effects.custody.iter().cloned());
 }
 
+/// Of a fact that is booked already under another saying: the overdraw, which is this author's from now on.
+pub fn overdraw(booking: &mut Booking, event: &Event, names: &Names) {
+    let told = event.body().ok().and_then(|body| tradepost_sync::effects::of(&event.envelope, &body).ok());
+    for effect in told.unwrap_or_default().cells.iter().filter(|effect| effect.cell == Cell::Overdrawn) {
+        let row = booking.cells.entry(names.booked(&effect.sku)).or_default();
+        row.overdrawn = row.overdrawn.saturating_add(effect.units);
+    }
+}
+
 /// Adds the document an event holds, if it holds one.
 pub fn document(booking: &mut Booking, event: &Event, body: &Body, names: &Names, received_at: UtcMs) {
     let seq = event.envelope.seq;
@@ -106,20 +115,23 @@ pub fn document(booking: &mut Booking, event: &Event, body: &Body, names: &Names
             booking.orders.push(sale_row(event, sale, received_at));
             lines_of_sale(booking, seq, &sale.document, names);
             payments(booking, seq, &sale.document.inputs.tenders);
-            number(booking, &sale.receipt);
+            number(booking, event, sale.sale_id, &sale.receipt);
         }
         Body::RefundCommitted(refund) => {
             booking.ids.push((refund.refund_id, seq));
             booking.orders.push(refund_row(event, refund, received_at));
             lines_of_refund(booking, seq, &refund.document, names);
             payments(booking, seq, &refund.document.inputs.tenders);
-            number(booking, &refund.receipt);
+            number(booking, event, refund.refund_id, &refund.receipt);
         }
         _ => {}
     }
 }
 
-fn number(booking: &mut Booking, receipt: &ReceiptNumber) {
+fn number(booking: &mut Booking, event: &Event, id: Id, receipt: &ReceiptNumber) {
+    if event.envelope.reissue.is_some() {
+        booking.said_again.push((id, receipt.clone()));
+    }
     let key = (receipt.till.clone(), receipt.series.clone());
     let (last, documents) = booking.series.entry(key).or_default();
     *last = receipt.n.max(*last);
@@ -150,7 +162,8 @@ fn row(event: &Event, received_at: UtcMs, d: &Common<'_>) -> OrderRow {
         series: d.receipt.series.clone(),
         n: d.receipt.n,
         business_day: d.day.0,
-        committed_at: event.envelope.wall,
+        // What is said again was printed at its own time.
+        committed_at: event.envelope.reissue.map_or(event.envelope.wall, |first| first.wall),
         customer: d.customer,
         original: d.original,
         currency: d.currency.code().to_owned(),

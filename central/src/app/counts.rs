@@ -2,9 +2,10 @@
 //! §4). What is missing and not burnt yet the hub burns out of its own rights first (§2, burn).
 
 use super::books::Names;
-use super::{Fault, hub_log};
+use super::{Fault, hub_log, said};
 use crate::db::authors::{self, Author};
 use crate::db::booking::{Booking, StockNow};
+use crate::db::said as db_said;
 use crate::db::{Tx, counts, events, lent, review, stock};
 use crate::hub::Hub;
 use std::collections::{BTreeMap, BTreeSet};
@@ -193,11 +194,15 @@ fn each_movement(
     names: &Names,
     mut tell: impl FnMut(&Movement),
 ) -> Result<(), Fault> {
+    let any_said = db_said::any(tx, author.store)?;
     loop {
         let page = events::from(tx, author.no, from, PAGE)?;
         let Some(last) = page.last() else { return Ok(()) };
         from = last.seq + 1;
         for event in page.iter().filter_map(|stored| Event::read(&stored.bytes).ok()) {
+            if any_said && !said::stands(tx, author, &event)? {
+                continue;
+            }
             let effects = told(&event).unwrap_or_default();
             let ours = effects.ledger.iter().filter(|movement| names.booked(&movement.sku) == sku);
             ours.for_each(|effect| tell(&Movement::of(&event.envelope, effect)));
@@ -213,6 +218,9 @@ pub fn burn_own(hub: &Hub, store: &str, sku: &str, now: UtcMs) -> Result<u64, Fa
     }
     hub.write(|tx, after| {
         let store = super::stores::find(tx, store)?;
+        if super::recovering::is(tx, store.no)? {
+            return Ok(0);
+        }
         let rights = lent::locked(tx, store.no, sku)?;
         let on_hand = stock::one(tx, store.no, sku)?;
         let Some(row) = on_hand else { return Ok(0) };

@@ -2,7 +2,7 @@
 
 use super::books::Names;
 use super::hub_log::append;
-use super::{Code, Fault, products, request_hash, reserve, stores};
+use super::{Code, Fault, products, recovering, request_hash, reserve, stores};
 use crate::db::shipments::{self, Line, Shipment};
 use crate::db::{Tx, review, stock};
 use crate::hub::Hub;
@@ -58,6 +58,7 @@ pub fn announce(hub: &Hub, wanted: &Wanted, now: UtcMs) -> Result<Shown, Fault> 
             return Err(Fault::field("/id", Code::IdReused, "this id was used for another request"));
         }
         let store = stores::find(tx, &wanted.store)?;
+        recovering::must_not_be(tx, store.no)?;
         for (index, (sku, ..)) in wanted.lines.iter().enumerate() {
             if products::find(tx, sku)?.is_none() {
                 let detail = format!("the catalog has no item {sku}");

@@ -172,6 +172,7 @@ fn admit(
         return Err(refused("the lone log was enrolled under another incarnation"));
     }
     let store = stores::by_no_locked(tx, store)?.ok_or_else(|| Fault::internal("no such store"))?;
+    super::recovering::must_not_be(tx, store.no)?;
     let new = NewAuthor {
         incarnation: applicant.incarnation,
         store: store.no,

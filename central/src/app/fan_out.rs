@@ -5,16 +5,19 @@ use super::books::tender_kind;
 use crate::stream::CloudEvent;
 use prost::Message;
 use tradepost_commerce::document::{CatalogVersion, SaleDocument, Sku, Tender, TenderKind, TenderState};
-use tradepost_proto::{catalog, inventory, order, payment};
-use tradepost_sync::body::{Body, RefundCommitted, SaleCommitted, SettledAs};
+use tradepost_proto::{catalog, inventory, order, payment, shift};
+use tradepost_sync::body::{
+    Body, CashDirection, DrawerFloat, RefundCommitted, SaleCommitted, SettledAs, ShiftClosed, ZTax, ZTender,
+};
 use tradepost_sync::catalog::{Change, Entry};
 use tradepost_sync::effects::{self, MovementKind};
-use tradepost_sync::event::Event;
+use tradepost_sync::event::{Envelope, Event};
 use tradepost_sync::ids::Id;
 
 const ORDERS: &str = "tradepost.sales.order.v1";
 const MOVEMENTS: &str = "tradepost.inventory.movement.v1";
 const PAYMENTS: &str = "tradepost.payments.payment.v1";
+const SHIFTS: &str = "tradepost.sales.shift.v1";
 const PRODUCTS: &str = "tradepost.catalog.product.v1";
 
 /// Gathers a fact's records; each takes the next place.
@@ -71,6 +74,9 @@ pub fn event(store: &str, moves: bool, bytes: &[u8]) -> Vec<CloudEvent> {
         Body::SaleCommitted(sale) => sale_said(&mut records, store, sale, e.wall),
         Body::RefundCommitted(refund) => refund_said(&mut records, store, refund, e.wall),
         Body::PaymentSettled(settled) => settled_said(&mut records, store, settled),
+        Body::ShiftOpened(_) | Body::CashMoved(_) | Body::ShiftClosed(_) => {
+            shift_said(&mut records, store, e, &body);
+        }
         _ => {}
     }
     if moves {
@@ -248,6 +254,88 @@ fn settled_said(records: &mut Records, store: &str, settled: &tradepost_sync::bo
             };
             records.say("payment.declined", "tradepost.payment.v1.PaymentDeclined", to, &data);
         }
+    }
+}
+
+/// What becomes of a till's day, ordered by its store.
+fn shift_said(records: &mut Records, store: &str, envelope: &Envelope, body: &Body) {
+    let till = envelope.till.clone().unwrap_or_default();
+    let subject = format!("{store}/{till}");
+    let to = || To { topic: SHIFTS, key: store.to_owned(), subject: &subject };
+    let store = store.to_owned();
+    match body {
+        Body::ShiftOpened(opened) => {
+            let float = |float: &DrawerFloat| shift::v1::Float {
+                currency: float.currency.code().to_owned(),
+                total: float.total.0,
+            };
+            let data = shift::v1::ShiftOpened {
+                store,
+                till,
+                shift: opened.shift,
+                business_day: day(opened.business_day.0),
+                floats: opened.floats.iter().map(float).collect(),
+            };
+            records.say("shift.opened", "tradepost.shift.v1.ShiftOpened", to(), &data);
+        }
+        Body::CashMoved(moved) => {
+            let direction = match moved.direction {
+                CashDirection::In => "in",
+                CashDirection::Out => "out",
+                CashDirection::SafeDrop => "safe_drop",
+            };
+            let data = shift::v1::CashMoved {
+                store,
+                till,
+                shift: envelope.shift.unwrap_or(0),
+                direction: direction.to_owned(),
+                currency: moved.currency.code().to_owned(),
+                amount: moved.amount.0,
+                reason: moved.reason.clone(),
+                approver: moved.approver.as_ref().map(|who| who.0.clone()).unwrap_or_default(),
+            };
+            records.say("cash.moved", "tradepost.shift.v1.CashMoved", to(), &data);
+        }
+        Body::ShiftClosed(closed) => {
+            let data = z_said(store, till, closed);
+            records.say("z.closed", "tradepost.shift.v1.ZClosed", to(), &data);
+        }
+        _ => {}
+    }
+}
+
+fn z_said(store: String, till: String, z: &ShiftClosed) -> shift::v1::ZClosed {
+    let tax = |of: &ZTax| shift::v1::ZTax {
+        category: of.tax.category.clone(),
+        ppm: of.tax.ppm,
+        gross: of.sales_gross.0.saturating_add(of.refunds_gross.0),
+        tax: of.sales_tax.0.saturating_add(of.refunds_tax.0),
+    };
+    let tender = |of: &ZTender| shift::v1::ZTender {
+        kind: tender_kind(&of.kind).to_owned(),
+        amount: of.amount.0,
+        unsettled: of.unsettled.0,
+    };
+    let (expected, counted) = z.drawers.first().map_or((0, 0), |own| (own.expected.0, own.counted.0));
+    shift::v1::ZClosed {
+        store,
+        till,
+        z: z.z,
+        shift: z.shift,
+        business_day: day(z.business_day.0),
+        currency: z.currency.code().to_owned(),
+        documents: u64::from(z.sales_count).saturating_add(u64::from(z.refunds_count)),
+        sales: z.sales.0,
+        refunds: z.refunds.0,
+        net: z.net.0,
+        tax: z.tax.0,
+        rounding: z.rounding.0,
+        taxes: z.taxes.iter().map(tax).collect(),
+        tenders: z.tenders.iter().map(tender).collect(),
+        expected,
+        counted,
+        recovered: z.recovered,
+        supplement_of: z.supplement_of.unwrap_or(0),
     }
 }
 

@@ -75,6 +75,10 @@ pub enum Code {
     EventNotApplied,
     /// The node's stream has ended.
     NodeRetired,
+    /// The hub's database was put back, and it only receives for now.
+    HubRecovering,
+    /// The hub doesn't recover.
+    NotRecovering,
     /// The configured engine doesn't serve this call yet.
     EngineNotReady,
     /// The database's disk is full.
@@ -266,6 +270,13 @@ pub const CODES: &[(Code, &str, u16, &str)] = &[
         "An event's effects are not applied; nothing is minted until they are.",
     ),
     (Code::NodeRetired, "NODE_RETIRED", 409, "The node's stream has ended by its own word."),
+    (
+        Code::HubRecovering,
+        "HUB_RECOVERING",
+        503,
+        "The hub's database was put back: until its nodes were heard it gives and promises nothing.",
+    ),
+    (Code::NotRecovering, "NOT_RECOVERING", 409, "The hub does not recover: there is nothing to attest."),
     (Code::EngineNotReady, "ENGINE_NOT_READY", 501, "The configured engine doesn't serve this call yet."),
     (Code::DiskFull, "DISK_FULL", 507, "The database's disk is full; reads work on."),
     (Code::Unavailable, "UNAVAILABLE", 503, "The database is busy or can't be reached; ask again."),
@@ -295,7 +306,7 @@ impl Code {
 
     /// Whether asking again may do.
     pub fn retryable(self) -> bool {
-        matches!(self, Self::Unavailable | Self::Closing | Self::DiskFull)
+        matches!(self, Self::Unavailable | Self::Closing | Self::DiskFull | Self::HubRecovering)
     }
 }
 

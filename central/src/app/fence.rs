@@ -2,13 +2,13 @@
 //! and nothing of it is released before its wait is over.
 
 use super::barrier;
-use super::{Code, Fault, TAU_EPOCH, hub_log, stores as app_stores, waits};
+use super::{Code, Fault, hub_log, stores as app_stores, waits};
 use crate::db::Tx;
 use crate::db::authors::{self, Author, Role, State};
 use crate::db::stores::{self, Store};
 use crate::hub::{After, Hub};
 use tradepost_sync::body::{Body, NodeFenced};
-use tradepost_sync::clock::{Tau, UtcMs};
+use tradepost_sync::clock::UtcMs;
 use tradepost_sync::ids::Incarnation;
 use tradepost_sync::lease::LEASE_MS_DEFAULT;
 
@@ -59,7 +59,7 @@ pub fn put_out(
     (successor, attested): (Option<Incarnation>, Option<String>),
     now: UtcMs,
 ) -> Result<(), Fault> {
-    let at = Tau::told(TAU_EPOCH, now);
+    let at = super::tau(tx, now)?;
     let (known, attests) = (lost.state == State::Fenced, attested.is_some());
     let waits = waits::of_store(tx, store.no)?;
     if known && (!attests || matches!(waits.check(lost.incarnation, at), Ok(Some(_)))) {

@@ -1,6 +1,6 @@
 //! Rights that the hub gives to a store's node out of its own (`model.md` §2).
 
-use super::{Code, Fault, hub_log, products, stores};
+use super::{Code, Fault, hub_log, products, recovering, stores};
 use crate::db::authors::{self, Author, Role, State};
 use crate::db::{Tx, events, lent};
 use crate::hub::Hub;
@@ -19,6 +19,7 @@ pub fn grant(hub: &Hub, store: &str, sku: &str, units: u64, now: UtcMs) -> Resul
         if products::find(tx, sku)?.is_none() {
             return Err(Fault::field("/sku", Code::UnknownSku, format!("the catalog has no item {sku}")));
         }
+        recovering::must_not_be(tx, store.no)?;
         let node = node_of(tx, store.no)?;
         if events::unapplied(tx, node.no)? > 0 {
             let detail = "events of the node are in quarantine without their effects";

@@ -2,7 +2,7 @@
 //! makes the fact, each event with its place in this process's journal.
 
 use super::books::{self, Names};
-use super::{Fault, TAU_EPOCH, counts, custody, lend, objects};
+use super::{Fault, counts, custody, lend, objects};
 use crate::db::authors::{Author, NewAuthor, Role};
 use crate::db::booking::{self, Booking};
 use crate::db::stores::Store;
@@ -53,9 +53,10 @@ pub fn append(
     let mut booking = Booking::new(author.no, store.no, author.head);
     let judged = counts::judging_facts(tx, store.no, facts, &names)?;
     let process = hub.journal.process();
+    let at = super::tau(tx, now)?;
     for fact in facts {
         let n = stores::next_journal_n(tx, process)?;
-        let stamp = stamp(now);
+        let stamp = stamp(at);
         let event =
             head.append_with(stamp, fact, Some(JournalMark { process, n }), None).map_err(Fault::internal)?;
         stores::mark_journal(tx, process, n, author.no, event.envelope.seq)?;
@@ -85,9 +86,8 @@ fn own(tx: &mut Tx<'_>, store: &Store) -> Result<Author, Fault> {
     authors::find_locked(tx, &author.incarnation)?.ok_or_else(|| Fault::internal("the store has no H_s"))
 }
 
-fn stamp(now: UtcMs) -> Stamp {
-    let tau = Some(Tau::told(TAU_EPOCH, now));
-    Stamp { wall: now, tau, trading: now, till: None, shift: None, staff: None }
+fn stamp(at: Tau) -> Stamp {
+    Stamp { wall: at.ms, tau: Some(at), trading: at.ms, till: None, shift: None, staff: None }
 }
 
 /// The store's whole roster as it stands now, as a fact.
@@ -110,7 +110,9 @@ fn member(author: &Author) -> RosterEntry {
         incarnation: author.incarnation,
         device_key: author.device_key,
         name: author.name.clone(),
-        fenced: matches!(author.state, State::Fenced | State::Quarantined),
+        // A node that has retired writes no rights any more; a lone log never did here, and isn't said to be fenced.
+        fenced: matches!(author.state, State::Fenced | State::Quarantined)
+            || (author.state == State::Retired && author.role != Role::Lone),
         retired: author.state == State::Retired || author.role == Role::Lone,
     }
 }

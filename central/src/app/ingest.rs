@@ -6,18 +6,19 @@
 
 use super::batches::{self, Unfit};
 use super::books::{self, Names};
-use super::counts::{self, Counts};
+use super::counts;
+use super::said::Counts;
 use super::shelf::ShelfMemory;
-use super::{Fault, audit, barrier, custody, lend, objects, openings};
+use super::{Fault, audit, barrier, custody, fence, lend, objects, openings, relive, said};
 use crate::db::authors::{Author, Role, State};
 use crate::db::booking::{self, Booking};
 use crate::db::events::Quarantined;
 use crate::db::{Tx, authors, enrolments, events, orders, outbox, review, stores};
 use crate::hub::{After, Hub};
 use std::collections::{BTreeMap, BTreeSet};
-use tradepost_sync::body::Body;
+use tradepost_sync::body::{Body, RightsGranted};
 use tradepost_sync::clock::UtcMs;
-use tradepost_sync::effects;
+use tradepost_sync::effects::{self, Cell, Effects};
 use tradepost_sync::event::Event;
 use tradepost_sync::frontier::HeadMark;
 use tradepost_sync::ids::{Hash, Id};
@@ -88,17 +89,13 @@ fn take(hub: &Hub, batch: &Batch, events: &[Event], now: UtcMs) -> Result<Applie
         let Some(author) = authors::find_locked(tx, &batch.incarnation)? else {
             return Ok((Applied::Bad, Tally::default()));
         };
-        if author.state == State::Quarantined {
-            return Ok((Applied::Fork, Tally::default()));
-        }
         if author.state != State::Live && barrier::stands_still(tx, &author, batch.to())? {
             return Ok((Applied::Unknown, Tally::default()));
         }
         if batch.from > author.head.seq + 1 {
             return Ok((need_from(&author), Tally::default()));
         }
-        if let Some(at) = forks_at(tx, &author, events)? {
-            set_aside_fork(tx, &author, &events[at..], now)?;
+        if forks_at(tx, &author, events)?.is_some() {
             return Ok((Applied::Fork, Tally::default()));
         }
         let held = usize::try_from(author.head.seq + 1 - batch.from).unwrap_or(usize::MAX);
@@ -109,6 +106,9 @@ fn take(hub: &Hub, batch: &Batch, events: &[Event], now: UtcMs) -> Result<Applie
         let tally = book(tx, after, &author, new, batch, now)?;
         Ok((Applied::Done(batch.end()), tally))
     })?;
+    if applied == Applied::Fork {
+        set_aside_fork(hub, batch, events, now)?;
+    }
     for (store, sku) in &tally.counted {
         counts::burn_own(hub, store, sku, now)?;
     }
@@ -130,17 +130,33 @@ fn forks_at(tx: &mut Tx<'_>, author: &Author, events: &[Event]) -> Result<Option
     Ok(held.iter().zip(events).position(differs))
 }
 
-/// Both branches are kept, the later one without effects, and the incarnation is quarantined (G23).
-fn set_aside_fork(tx: &mut Tx<'_>, author: &Author, branch: &[Event], now: UtcMs) -> Result<(), Fault> {
-    for event in branch {
-        events::quarantine(tx, &aside(author, event, "a second branch of the stream", false, now))?;
-    }
-    authors::set_state(tx, author.no, State::Quarantined)?;
-    let seq = branch.first().map_or(0, |event| event.envelope.seq);
-    let detail = format!("the stream of {} holds two different events at {seq}", author.incarnation);
-    review::add(tx, author.store, "fork", &format!("{}/{seq}", author.incarnation), &detail, now)?;
-    Ok(())
+/// Both branches are kept, the later one without effects; the incarnation is quarantined and fenced (G8, G23). The branch
+/// that came first goes on as facts. A node's machine comes back by itself, as a new incarnation. A transaction of its own:
+/// a fence holds the store's row before any stream's.
+fn set_aside_fork(hub: &Hub, batch: &Batch, events: &[Event], now: UtcMs) -> Result<(), Fault> {
+    hub.write(|tx, after| {
+        let Some(found) = authors::find(tx, &batch.incarnation)? else { return Ok(()) };
+        let store = stores::by_no_locked(tx, found.store)?.ok_or_else(|| Fault::internal("no such store"))?;
+        let Some(author) = authors::find_locked(tx, &batch.incarnation)? else { return Ok(()) };
+        let Some(at) = forks_at(tx, &author, events)? else { return Ok(()) };
+        for event in &events[at..] {
+            events::quarantine(tx, &aside(&author, event, BRANCH, false, now))?;
+        }
+        let seq = events[at].envelope.seq;
+        let detail = format!("the stream of {} holds two different events at {seq}", author.incarnation);
+        review::add(tx, author.store, "fork", &format!("{}/{seq}", author.incarnation), &detail, now)?;
+        if author.role != Role::Node || author.state != State::Live {
+            return Ok(());
+        }
+        tracing::warn!(incarnation = %author.incarnation, seq, "two branches of one stream: it is fenced");
+        authors::set_state(tx, author.no, State::Quarantined)?;
+        let fenced = Author { state: State::Quarantined, ..author };
+        fence::put_out(tx, after, hub, &store, &fenced, (None, None), now)
+    })
 }
+
+/// Why an event of a second branch is set aside.
+const BRANCH: &str = "a second branch of the stream";
 
 fn aside(author: &Author, event: &Event, reason: &str, effects: bool, at: UtcMs) -> Quarantined {
     Quarantined {
@@ -151,6 +167,7 @@ fn aside(author: &Author, event: &Event, reason: &str, effects: bool, at: UtcMs)
         reason: reason.to_owned(),
         effects,
         at,
+        settled: None,
     }
 }
 
@@ -167,13 +184,27 @@ fn book(
     let mut booking = Booking::new(author.no, author.store, author.head);
     booking.cap = barrier::cap_of(tx, author)?;
     let mut tally = Tally::default();
-    let mut counted = Vec::new();
+    let (mut counted, any_said) = (Vec::new(), crate::db::said::any(tx, author.store)?);
     let mut bodies = Vec::with_capacity(new.len());
     let judged = counts::judging(tx, author, new, &names)?;
+    let mut unapplied = events::first_unapplied(tx, author.no)?;
     for event in new {
         books::log(&mut booking, event);
-        match digest(&mut booking, author, event, &names, &judged.counts, now) {
+        match said::judge(tx, author, event, any_said)? {
+            Counts::Fully => {}
+            Counts::Not => continue,
+            Counts::Instead(later) => {
+                said::take_off(tx, author.store, later, &names)?;
+                books::overdraw(&mut booking, event, &names);
+                continue;
+            }
+        }
+        let withheld = unapplied.is_some_and(|first| first < event.envelope.seq);
+        match digest(&mut booking, author, event, (&names, &judged.counts, withheld), now) {
             Ok(body) => {
+                if withheld && let Body::RightsGranted(granted) = &body {
+                    flag_withheld(tx, author, event, granted, now)?;
+                }
                 if matches!(body, Body::StockCounted(_)) {
                     counted.push((event.envelope.seq, body.clone()));
                 }
@@ -181,6 +212,9 @@ fn book(
             }
             Err((reason, effects)) => {
                 tally.quarantined += 1;
+                if !effects && author.moves_stock() {
+                    unapplied.get_or_insert(event.envelope.seq);
+                }
                 events::quarantine(tx, &aside(author, event, &reason, effects, now))?;
                 let reference = format!("{}/{}", author.incarnation, event.envelope.seq);
                 review::add(tx, author.store, "quarantined", &reference, &reason, now)?;
@@ -191,6 +225,7 @@ fn book(
     booking.outbox = (store.stream, first);
     booking.signature = Some(batch.signature);
     flag_numbers(tx, author, &booking, now)?;
+    flag_numbers_given_twice(tx, author, &booking, now)?;
     flag_known_ids(tx, author, &booking.ids, now)?;
     let mut stock = booking::save(tx, &booking)?;
     lend::follow(tx, &store, &booking)?;
@@ -206,6 +241,10 @@ fn book(
         objects::note(tx, author.store, &names, &bodies, touched, now)?;
     }
     look_over(tx, author, &names, &bodies, now)?;
+    super::shifts::heard(tx, author, new, now)?;
+    if author.role == Role::Hub {
+        relive::heard(tx, author, new, now)?;
+    }
     tally.events = u64::try_from(new.len()).unwrap_or(0);
     tally.documents = u64::try_from(booking.orders.len()).unwrap_or(0);
     after.stock.push((store.code, stock));
@@ -227,25 +266,48 @@ fn digest(
     booking: &mut Booking,
     author: &Author,
     event: &Event,
-    names: &Names,
-    counts: &Counts,
+    (names, counts, withheld): (&Names, &counts::Counts, bool),
     now: UtcMs,
 ) -> Result<Body, (String, bool)> {
     let body = event.body().map_err(|error| {
         // The body can't be read; what the envelope itself says may still count.
         let told = event.envelope.cells.clone().filter(|_| author.moves_stock());
         let told = told.filter(|told| effects::plausible(told).is_ok());
-        if let Some(told) = &told {
-            books::effects(booking, &event.envelope, told, names, counts);
+        let applies = told.is_some();
+        if let Some(mut told) = told {
+            withhold(&mut told, withheld);
+            books::effects(booking, &event.envelope, &told, names, counts);
         }
-        (error.to_string(), told.is_some())
+        (error.to_string(), applies)
     })?;
     if author.moves_stock() {
-        let told = effects::of(&event.envelope, &body).map_err(|error| (error.to_string(), false))?;
+        let mut told = effects::of(&event.envelope, &body).map_err(|error| (error.to_string(), false))?;
+        withhold(&mut told, withheld);
         books::effects(booking, &event.envelope, &told, names, counts);
     }
     books::document(booking, event, &body, names, now);
     Ok(body)
+}
+
+/// What an author gives away behind an event whose effects are not applied is frozen: nobody knows what it had left to
+/// give (`model.md` §6).
+fn withhold(told: &mut Effects, withheld: bool) {
+    if withheld {
+        told.cells.retain(|effect| !matches!(effect.cell, Cell::Given(_)));
+    }
+}
+
+fn flag_withheld(
+    tx: &mut Tx<'_>,
+    author: &Author,
+    event: &Event,
+    granted: &RightsGranted,
+    now: UtcMs,
+) -> Result<(), Fault> {
+    let reference = format!("{}/{}", author.incarnation, event.envelope.seq);
+    let (units, sku, to) = (granted.units, &granted.sku, granted.to);
+    let detail = format!("{units} of {sku} given to {to} behind an event in quarantine: they don't count");
+    Ok(review::add(tx, author.store, "grant_withheld", &reference, &detail, now)?)
 }
 
 /// A number that doesn't follow the last of its series is a gap; a series that another incarnation writes is a clash.
@@ -259,13 +321,36 @@ fn flag_numbers(tx: &mut Tx<'_>, author: &Author, booking: &Booking, now: UtcMs)
         let (ours, others): (Vec<_>, Vec<_>) = same.partition(|s| s.author == author.no);
         let before = ours.first().map_or(0, |s| s.last_n);
         let reference = format!("{till}-{series}");
-        if !others.is_empty() {
+        if !others.is_empty()
+            && !booking.said_again.iter().any(|(_, r)| r.till == *till && r.series == *series)
+        {
             let detail = format!("two incarnations number {reference}");
             review::add(tx, author.store, "series_clash", &reference, &detail, now)?;
         }
-        if before.saturating_add(*documents) != *last {
+        // What is said again keeps its numbers, which begin anywhere.
+        let said_again = booking.said_again.iter().any(|(_, r)| r.till == *till && r.series == *series);
+        if before.saturating_add(*documents) != *last && !said_again {
             let detail = format!("{reference}: {documents} documents after {before}, the last one is {last}");
             review::add(tx, author.store, "receipt_gap", &format!("{reference}-{last}"), &detail, now)?;
+        }
+    }
+    Ok(())
+}
+
+/// A document said again keeps its printed number, which the branch that counts may have given to another one: both
+/// stand, and a person is told (`model.md` §8, G8).
+fn flag_numbers_given_twice(
+    tx: &mut Tx<'_>,
+    author: &Author,
+    booking: &Booking,
+    now: UtcMs,
+) -> Result<(), Fault> {
+    for (id, receipt) in &booking.said_again {
+        let others = orders::numbered(tx, author.store, receipt)?;
+        for other in others.into_iter().filter(|other| other != id) {
+            let reference = format!("{}-{}-{:06}", receipt.till, receipt.series, receipt.n);
+            let detail = format!("receipt {reference} was printed for {other} and for {id}");
+            review::add(tx, author.store, "receipt_twice", &format!("{reference}/{id}"), &detail, now)?;
         }
     }
     Ok(())

@@ -18,7 +18,9 @@ pub mod fault;
 pub mod fence;
 pub mod grants;
 pub mod hub_log;
+pub mod hub_status;
 pub mod ingest;
+pub mod lease;
 pub mod lend;
 pub mod nodes;
 pub mod objects;
@@ -27,13 +29,18 @@ pub mod orders;
 pub mod prices;
 pub mod products;
 pub mod promotions;
+pub mod recovering;
 pub mod recovery;
 pub mod rejoin;
 pub mod relay;
+pub mod relive;
 pub mod reserve;
 pub mod resolve;
+pub mod retire;
 pub mod review;
+pub mod said;
 pub mod shelf;
+pub mod shifts;
 pub mod state_hash;
 pub mod stock;
 pub mod stores;
@@ -43,16 +50,33 @@ pub mod waits;
 
 pub use fault::{Code, Fault, FieldFault};
 
-use crate::db::{Db, DbError};
-use tradepost_sync::clock::Tau;
+use crate::db::{Db, DbError, Tx, stores as rows};
+use tradepost_sync::clock::{Tau, UtcMs};
 use tradepost_sync::ids::Hash;
 
-/// Hub time's epoch. A new one begins after a restore, which a later step brings.
+/// The first epoch of hub time. A new one begins whenever the database was put back ([`epoch`]).
 pub const TAU_EPOCH: u32 = 1;
+
+/// Under this name the database keeps the epoch.
+pub(crate) const EPOCH: &str = "hub_epoch";
+
+/// Hub time's epoch (`model.md` §1): times of different epochs don't compare.
+pub fn epoch(tx: &mut Tx<'_>) -> Result<u32, DbError> {
+    match rows::meta(tx, EPOCH)? {
+        Some(text) => text.parse().map_err(|_| DbError::Shape(format!("the epoch is {text}"))),
+        None => Ok(TAU_EPOCH),
+    }
+}
+
+/// Hub time at `now`, in milliseconds of the database's clock.
+pub fn tau(tx: &mut Tx<'_>, now: UtcMs) -> Result<Tau, DbError> {
+    Ok(Tau::told(epoch(tx)?, now))
+}
 
 /// Hub time now.
 pub fn hub_time(db: &Db) -> Result<Tau, DbError> {
-    Ok(Tau::told(TAU_EPOCH, db.now()?))
+    let epoch = db.read(epoch)?;
+    Ok(Tau::told(epoch, db.now()?))
 }
 
 /// The hash by which a repeat of a request is known: over its parsed form (`model.md` §1).

@@ -1,6 +1,6 @@
 //! Nodes: who calls, and what is known of each.
 
-use super::{Fault, batches, catalog, hub_time};
+use super::{Fault, batches, catalog, hub_time, recovering};
 use crate::db::authors::{self, Author, Role, State};
 use crate::db::stores;
 use crate::hub::Hub;
@@ -38,10 +38,19 @@ pub fn is_member(hub: &Hub, who: &Incarnation) -> Result<bool, Fault> {
     Ok(found.is_none_or(|author| author.state == State::Live))
 }
 
+/// Whether a store's `H_s` is still the one that a session speaks for: another goes on once the database was put back.
+pub fn speaks_for(hub: &Hub, store: i64, own: &Incarnation) -> Result<bool, Fault> {
+    hub.db.read(|tx| {
+        let Some(store) = stores::by_no(tx, store)? else { return Ok(false) };
+        Ok(authors::by_no(tx, store.hub_author)?.is_some_and(|author| author.incarnation == *own))
+    })
+}
+
 /// Notes that a node was met and proven.
 pub fn met(hub: &Hub, hello: &Hello, now: UtcMs) -> Result<(), Fault> {
     hub.write(|tx, _| {
         let Some(author) = authors::find(tx, &hello.incarnation)? else { return Ok(()) };
+        recovering::met(tx, &author, hello.catalog, now)?;
         Ok(authors::set_contact(tx, author.no, now, &hello.program, hello.catalog)?)
     })
 }

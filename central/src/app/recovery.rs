@@ -2,14 +2,14 @@
 
 use super::barrier::{self, Outcome};
 use super::resolve::{self, Court, Sitting};
-use super::{Code, Fault, TAU_EPOCH, stores as app_stores, waits};
+use super::{Code, Fault, stores as app_stores, waits};
 use crate::db::Tx;
 use crate::db::authors::{self, Author, Role, State};
 use crate::db::recovery as rows;
 use crate::hub::Hub;
 use std::collections::{BTreeMap, BTreeSet};
 use tradepost_sync::barrier::{Barrier, Purpose};
-use tradepost_sync::clock::{Tau, UtcMs};
+use tradepost_sync::clock::UtcMs;
 use tradepost_sync::fence::{Wait, WaitRefusal};
 use tradepost_sync::ids::{Id, Incarnation};
 
@@ -118,7 +118,8 @@ pub fn of_store(hub: &Hub, code: &str, now: UtcMs) -> Result<Recovery, Fault> {
         let store = app_stores::find(tx, code)?;
         let court = Court::sits(tx, store.no, Sitting::Before)?;
         let known = resolve::heads(tx, store.no)?;
-        let decided = court.decide(tx, Tau::told(TAU_EPOCH, now), &known, now)?;
+        let at = super::tau(tx, now)?;
+        let decided = court.decide(tx, at, &known, now)?;
         let authors = authors::of_store(tx, store.no)?;
         let mut waiting = BTreeSet::new();
         decided.iter().for_each(|one| waiting.extend(one.columns.keys().copied()));
@@ -144,15 +145,16 @@ fn lost(
     now: UtcMs,
 ) -> Result<Vec<Lost>, Fault> {
     let waits = waits::of_store(tx, store)?;
+    let at = super::tau(tx, now)?;
     let mut lost = Vec::new();
-    for author in authors.iter().filter(|a| a.role == Role::Node && a.state != State::Live) {
+    for author in authors.iter().filter(|a| a.role != Role::Lone && a.state != State::Live) {
         let who = author.incarnation;
         let cap = rows::cap(tx, author.no)?.map(|cap| cap.seq);
         if cap.is_some() && !waiting.contains(&who) {
             continue;
         }
         let recovered = court.is_recovered(&who);
-        let until = match waits.check(who, Tau::told(TAU_EPOCH, now)) {
+        let until = match waits.check(who, at) {
             Err(WaitRefusal::LeaseNotExpired { until, .. } | WaitRefusal::WaitNotOver { until, .. }) => {
                 Some(until.ms)
             }

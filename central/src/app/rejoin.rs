@@ -18,6 +18,8 @@ pub struct Returning {
     pub incarnation: Incarnation,
     /// The one whose memory it lost.
     pub forgotten: Incarnation,
+    /// Others that it wrote with before, as far as it remembers: the hub may never have heard of the last one.
+    pub earlier: Vec<Incarnation>,
     /// The enrolled device key.
     pub device_key: DeviceKey,
     /// The key's signature over both and the store's `H_s`.
@@ -50,10 +52,13 @@ fn decide(
         return Ok(Some("this device was never enrolled here"));
     };
     let store = stores::by_no_locked(tx, found.store)?.ok_or_else(|| Fault::internal("no such store"))?;
-    let own = authors::by_no(tx, store.hub_author)?.ok_or_else(|| Fault::internal("the store has no H_s"))?;
-    let proof =
-        verify_rejoin(&who.device_key, (&who.incarnation, &who.forgotten), &own.incarnation, &who.proof);
-    if proof.is_err() {
+    // A hub whose own database was put back goes on as another incarnation, and the machine may know only the one before.
+    let holds = |own: &Author| {
+        let between = (&who.incarnation, &who.forgotten);
+        verify_rejoin(&who.device_key, between, &own.incarnation, &who.proof).is_ok()
+    };
+    let members = authors::of_store(tx, store.no)?;
+    if !members.iter().filter(|author| author.role == Role::Hub).any(holds) {
         return Ok(Some("the proof of the device key does not hold"));
     }
     // Read again under the store's lock: a repeat may have been faster.
@@ -64,8 +69,12 @@ fn decide(
     if authors::find(tx, &who.incarnation)?.is_some() {
         return Ok(Some("this incarnation has ended: enrol the node with a new code"));
     }
+    // Of a machine that lost memory twice the hub may know only what it forgot first.
+    let its_own = last.incarnation == who.forgotten || who.earlier.contains(&last.incarnation);
     match last.state {
-        State::Live if last.incarnation == who.forgotten => {
+        // A second branch of its stream was found: whoever of its writers comes first goes on, the other is a second
+        // machine.
+        State::Live | State::Quarantined if its_own => {
             take_in(tx, after, hub, &store, &last, who, now)?;
             Ok(None)
         }

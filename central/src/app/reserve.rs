@@ -2,7 +2,7 @@
 //! (`model.md` §2, §5). Whoever has custody ends it, once.
 
 use super::hub_log::{self, append};
-use super::{Code, Fault, exposure, grants, products, request_hash, stores};
+use super::{Code, Fault, exposure, grants, products, recovering, relive, request_hash, stores};
 use crate::db::authors::{self, Author, Role, State};
 use crate::db::reservations::{self, Reservation};
 use crate::db::stores::Store;
@@ -68,15 +68,16 @@ pub struct Shown {
 pub fn open(hub: &Hub, wanted: &Wanted, now: Tau) -> Result<Shown, Fault> {
     check(wanted, now)?;
     let request = request_hash(wanted);
-    if let Some(known) = hub.db.read(|tx| repeated(tx, wanted.id, request))? {
+    if let Some(known) = hub.db.read(|tx| repeated(tx, wanted, request))? {
         return Ok(known);
     }
     cover(hub, &wanted.store, &wanted.sku, now.ms)?;
     hub.write(|tx, after| {
-        if let Some(known) = repeated(tx, wanted.id, request)? {
+        if let Some(known) = repeated(tx, wanted, request)? {
             return Ok(known);
         }
         let store = stores::find(tx, &wanted.store)?;
+        recovering::must_not_be(tx, store.no)?;
         if products::find(tx, &wanted.sku)?.is_none() {
             let detail = format!("the catalog has no item {}", wanted.sku);
             return Err(Fault::field("/sku", Code::UnknownSku, detail));
@@ -114,12 +115,28 @@ fn check(wanted: &Wanted, now: Tau) -> Result<(), Fault> {
     Ok(())
 }
 
-fn repeated(tx: &mut Tx<'_>, id: Id, request: tradepost_sync::ids::Hash) -> Result<Option<Shown>, Fault> {
-    match reservations::find(tx, id)? {
+fn repeated(
+    tx: &mut Tx<'_>,
+    wanted: &Wanted,
+    request: tradepost_sync::ids::Hash,
+) -> Result<Option<Shown>, Fault> {
+    match reservations::find(tx, wanted.id)? {
         Some(known) if known.request == request => shown(tx, known).map(Some),
+        Some(known) if known.request == relive::REQUEST_FORGOTTEN && asks_for(tx, wanted, &known)? => {
+            shown(tx, known).map(Some)
+        }
         Some(_) => Err(Fault::field("/id", Code::IdReused, "this id was used for another request")),
         None => Ok(None),
     }
+}
+
+/// Whether a request asks for what a reservation is that came back after a restore, without its request.
+fn asks_for(tx: &mut Tx<'_>, wanted: &Wanted, known: &Reservation) -> Result<bool, Fault> {
+    let store = stores::find(tx, &wanted.store)?;
+    Ok(store.no == known.store
+        && (&wanted.sku, wanted.units) == (&known.sku, known.units)
+        && (wanted.order, &wanted.reference) == (known.order, &known.reference)
+        && (wanted.expires, wanted.prepaid) == (known.expires.ms, known.prepaid))
 }
 
 fn row_of(wanted: &Wanted, store: i64, request: tradepost_sync::ids::Hash, now: Tau) -> Reservation {
@@ -189,7 +206,8 @@ fn covering(tx: &mut Tx<'_>, store: &Store, sku: &str, free: u64) -> Result<Cove
 pub fn cover(hub: &Hub, store: &str, sku: &str, now: UtcMs) -> Result<(), Fault> {
     let due = hub.db.read(|tx| {
         let store = stores::find(tx, store)?;
-        Ok::<_, Fault>(!covering(tx, &store, sku, u64::MAX)?.grants.is_empty())
+        let waits = recovering::is(tx, store.no)?;
+        Ok::<_, Fault>(!waits && !covering(tx, &store, sku, u64::MAX)?.grants.is_empty())
     })?;
     if !due {
         return Ok(());
@@ -255,6 +273,7 @@ pub fn sweep(hub: &Hub, now: Tau) -> Result<u64, Fault> {
             let custody = stock::custody_seen(tx, known.store, &object)?;
             let store = crate::db::stores::by_no(tx, known.store)?;
             if let (Some(store), Some(custody)) = (store, custody)
+                && !recovering::is(tx, store.no)?
                 && must_hold(tx, &store, &known, &custody).is_ok()
             {
                 due.push((store.code, known));
@@ -301,6 +320,7 @@ fn release(
 
 fn standing(tx: &mut Tx<'_>, known: &Reservation) -> Result<(Store, Custody), Fault> {
     let store = crate::db::stores::by_no(tx, known.store)?.ok_or_else(|| Fault::internal("no such store"))?;
+    recovering::must_not_be(tx, store.no)?;
     let object = super::custody::name(&CustodyObject::Reservation(known.id))?;
     let custody = stock::custody(tx, known.store, &object)?;
     Ok((store, custody.ok_or_else(|| Fault::internal("a reservation without a custodian"))?))

@@ -1,9 +1,9 @@
 //! What a barrier's close decides of each item: the hub's rows as the pure rules ask for them (`model.md` §3.5, §3.6).
 
-use super::{Fault, TAU_EPOCH, counts as app_counts, hub_log, stock as app_stock, waits};
+use super::{Fault, counts as app_counts, hub_log, stock as app_stock, waits};
 use crate::db::authors::{self, Author, Role, State};
 use crate::db::stores::Store;
-use crate::db::{Tx, counts, events, recovery, stock};
+use crate::db::{Tx, counts, events, recoveries, recovery, stock};
 use std::collections::{BTreeMap, BTreeSet};
 use tradepost_commerce::document::Sku;
 use tradepost_sync::barrier::{Case, Column, Heads, Settlement, decide};
@@ -56,9 +56,13 @@ pub fn heads(tx: &mut Tx<'_>, store: i64) -> Result<Heads, Fault> {
 }
 
 /// Whether a log is held up to its signed retirement, and no cap lies before that: then its column is exact. Before a
-/// barrier has capped it, it will be.
+/// barrier has capped it, it will be. Of an `H_s` of before a restore it is exact where every journal was read to its end.
 fn recovered(tx: &mut Tx<'_>, author: &Author, cap: Option<&Cap>) -> Result<bool, Fault> {
     let last = author.head.seq;
+    if author.role == Role::Hub {
+        let whole = author.state != State::Live && recoveries::is_whole(tx, author.no)?;
+        return Ok(whole && cap.is_none_or(|cap| cap.seq >= last));
+    }
     if author.state == State::Live || last == 0 || cap.is_some_and(|cap| cap.seq < last) {
         return Ok(false);
     }
@@ -110,7 +114,7 @@ impl Court {
         let caps = recovery::caps(tx, store)?;
         let mut out = BTreeMap::new();
         for author in authors::of_store(tx, store)? {
-            if author.role == Role::Node && author.state != State::Live {
+            if author.role != Role::Lone && author.state != State::Live {
                 let cap = caps.get(&author.incarnation);
                 let recovered = recovered(tx, &author, cap)?;
                 out.insert(
@@ -166,7 +170,7 @@ impl Court {
         now: UtcMs,
     ) -> Result<Vec<Decided>, Fault> {
         let waits = waits::of_store(tx, self.store)?;
-        let at = Tau::told(TAU_EPOCH, now);
+        let at = super::tau(tx, now)?;
         let mut decided = Vec::new();
         for sku in self.items(tx)? {
             let fold = fold(tx, self.store, &sku)?;

@@ -1,11 +1,14 @@
 //! The review list: what a person should look at; nothing here waits for it.
 
-use super::Fault;
+use super::{Code, Fault};
+use crate::db::authors::{self, Author};
 use crate::db::events::{self, Quarantined};
 use crate::db::review::{self, Finding};
-use crate::db::{authors, orders, stores};
+use crate::db::{Tx, orders, stores};
 use crate::hub::Hub;
+use tradepost_sync::body::Body;
 use tradepost_sync::clock::UtcMs;
+use tradepost_sync::event::Event;
 use tradepost_sync::ids::Incarnation;
 
 /// Findings with their stores' codes, after a number.
@@ -25,16 +28,99 @@ pub fn resolve(hub: &Hub, id: i64, note: &str, now: UtcMs) -> Result<(), Fault> 
     })
 }
 
-/// What is set aside, with whose it is and the store's code.
-pub fn quarantine(hub: &Hub, limit: usize) -> Result<Vec<(String, Incarnation, Quarantined)>, Fault> {
+/// An event that is set aside, with all that is known of it.
+#[derive(Clone, Debug)]
+pub struct Aside {
+    /// The store's code.
+    pub store: String,
+    /// Who wrote it.
+    pub incarnation: Incarnation,
+    /// A name people know that node by.
+    pub name: String,
+    /// The event.
+    pub event: Quarantined,
+    /// It lies on a branch of its stream that doesn't count: another event stands in its place.
+    pub branch: bool,
+    /// Nothing is granted to its author, and what that gives away behind it doesn't count.
+    pub grants_frozen: bool,
+}
+
+impl Aside {
+    /// What the event says, where its body can be read at all.
+    pub fn body(&self) -> Option<Body> {
+        Event::read(&self.event.bytes).ok()?.body().ok()
+    }
+}
+
+/// What is set aside, the latest first; what a person was done with only where `all` is wanted.
+pub fn quarantine(hub: &Hub, all: bool, limit: usize) -> Result<Vec<Aside>, Fault> {
     hub.db.read(|tx| {
-        let mut list = Vec::new();
-        for aside in events::quarantined(tx, limit)? {
-            let Some(author) = authors::by_no(tx, aside.author)? else { continue };
-            let code = stores::by_no(tx, author.store)?.map(|store| store.code).unwrap_or_default();
-            list.push((code, author.incarnation, aside));
+        let list = events::quarantined(tx, all, limit)?;
+        list.into_iter().map(|event| known(tx, event)).collect()
+    })
+}
+
+/// The events of a node's stream that are set aside without their effects and not settled, by seq.
+pub fn withheld(hub: &Hub, who: &Incarnation) -> Result<Vec<u64>, Fault> {
+    hub.db.read(|tx| match authors::find(tx, who)? {
+        Some(author) => Ok(events::withheld(tx, author.no)?),
+        None => Ok(Vec::new()),
+    })
+}
+
+/// What is set aside at a place of a stream.
+pub fn quarantined_at(hub: &Hub, who: &Incarnation, seq: u64) -> Result<Vec<Aside>, Fault> {
+    hub.db.read(|tx| {
+        let author = author(tx, who, seq)?;
+        let list = events::quarantined_at(tx, author.no, seq)?;
+        if list.is_empty() {
+            return Err(nothing_aside(who, seq));
         }
-        Ok(list)
+        list.into_iter().map(|event| known(tx, event)).collect()
+    })
+}
+
+/// Notes that a person is done with what is set aside at a place: it blocks nothing any more, and the hub grants to its
+/// author again. Its effects stay withheld, so its items should be counted. Again it changes nothing.
+pub fn settle(hub: &Hub, who: &Incarnation, seq: u64, note: &str, now: UtcMs) -> Result<(), Fault> {
+    if note.trim().is_empty() {
+        return Err(Fault::field("/note", Code::BadValue, "say what was done about it"));
+    }
+    hub.write(|tx, _| {
+        let author = author(tx, who, seq)?;
+        if events::quarantined_at(tx, author.no, seq)?.is_empty() {
+            return Err(nothing_aside(who, seq));
+        }
+        if events::settle(tx, author.no, seq, note, now)? {
+            let reference = format!("{who}/{seq}");
+            for kind in ["quarantined", "fork"] {
+                review::resolve_named(tx, author.store, kind, &reference, note, now)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn nothing_aside(who: &Incarnation, seq: u64) -> Fault {
+    Fault::not_found("event set aside at", &format!("{who}/{seq}"))
+}
+
+fn author(tx: &mut Tx<'_>, who: &Incarnation, seq: u64) -> Result<Author, Fault> {
+    authors::find(tx, who)?.ok_or_else(|| nothing_aside(who, seq))
+}
+
+fn known(tx: &mut Tx<'_>, event: Quarantined) -> Result<Aside, Fault> {
+    let author = authors::by_no(tx, event.author)?.ok_or_else(|| Fault::internal("no such author"))?;
+    let store = stores::by_no(tx, author.store)?.map(|store| store.code).unwrap_or_default();
+    let logged = events::hash_at(tx, author.no, event.seq)? == Some(event.hash);
+    let grants_frozen = events::unapplied(tx, author.no)? > 0;
+    Ok(Aside {
+        store,
+        incarnation: author.incarnation,
+        name: author.name,
+        event,
+        branch: !logged,
+        grants_frozen,
     })
 }
 

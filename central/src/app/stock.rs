@@ -68,7 +68,9 @@ impl Members {
             authors.iter().filter(counts).map(|author| author.incarnation).collect()
         };
         let (live, suspended) = (in_state(true), in_state(false));
-        let hub = authors.iter().find(|author| author.role == Role::Hub).map(|author| author.incarnation);
+        // One whose database was put back goes on as another.
+        let own = |author: &&Author| author.role == Role::Hub && author.state == State::Live;
+        let hub = authors.iter().find(own).map(|author| author.incarnation);
         Self { authors, live, suspended, hub }
     }
 
@@ -89,7 +91,7 @@ impl Members {
         let holder = |author: &Author| Holder {
             incarnation: author.incarnation,
             name: author.name.clone(),
-            hub: author.role == Role::Hub,
+            hub: Some(author.incarnation) == self.hub,
             live: author.state == State::Live,
             rights: rights.of(&author.incarnation),
             overdraw: rights.overdraw_of(&author.incarnation),

@@ -3,7 +3,7 @@
 
 use super::books::Names;
 use super::hub_log::append;
-use super::{Code, Fault, deliveries, grants};
+use super::{Code, Fault, deliveries, grants, recovering};
 use crate::db::shipments::{self, Line, Shipment};
 use crate::db::{Tx, review, stores};
 use crate::hub::Hub;
@@ -39,6 +39,9 @@ pub fn shipped(
     };
     let reference = transfer.transfer.to_string();
     if !shipments::begin(tx, &row)? {
+        if recovering::stood_for(tx, &row)? {
+            return Ok(());
+        }
         let detail = format!("the id {reference} of a transfer was used before");
         return Ok(review::add(tx, store, "transfer_id_reused", &reference, &detail, now)?);
     }
@@ -110,6 +113,9 @@ fn announce_one(hub: &Hub, id: Id, now: UtcMs) -> Result<bool, Fault> {
             return Ok(false);
         };
         let from = stores::by_no(tx, row.store)?.map(|store| store.code).unwrap_or_default();
+        if recovering::is(tx, to.no)? {
+            return Ok(false);
+        }
         let custodian = grants::node_of(tx, to.no)?.incarnation;
         let line = |line: Line| ExpectedLine { sku: Sku(line.sku), units: line.expected, cost: None };
         let lines = shipments::lines(tx, id)?.into_iter().map(line).collect();

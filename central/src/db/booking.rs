@@ -2,6 +2,7 @@
 
 use super::{DbError, Tx, postgres, sqlite};
 use std::collections::{BTreeMap, BTreeSet};
+use tradepost_sync::body::ReceiptNumber;
 use tradepost_sync::clock::UtcMs;
 use tradepost_sync::effects::CustodyEffect;
 use tradepost_sync::event::Head;
@@ -166,6 +167,8 @@ pub struct Booking {
     pub custody: Vec<CustodyEffect>,
     /// Per (till, series): the last number and how many documents came.
     pub series: BTreeMap<(String, String), (u64, u64)>,
+    /// Documents that are said again, with the numbers that were printed.
+    pub said_again: Vec<(Id, ReceiptNumber)>,
     /// The store's outbox stream and the first place taken in it: one row for each event.
     pub outbox: (i64, u64),
     /// The stream's head afterwards.
@@ -192,6 +195,7 @@ impl Booking {
             given: BTreeMap::new(),
             custody: Vec::new(),
             series: BTreeMap::new(),
+            said_again: Vec::new(),
             outbox: (0, 0),
             head,
             cap: None,

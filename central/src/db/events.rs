@@ -69,6 +69,8 @@ pub struct Quarantined {
     pub effects: bool,
     /// When it came.
     pub at: UtcMs,
+    /// When a person was done with it, and what they wrote.
+    pub settled: Option<(UtcMs, String)>,
 }
 
 /// Keeps an event aside; known ones are left as they are.
@@ -79,27 +81,62 @@ pub fn quarantine(tx: &mut Tx<'_>, it: &Quarantined) -> Result<(), DbError> {
     tx.execute(sql, given).map(|_| ())
 }
 
-/// What is set aside, the latest first.
-pub fn quarantined(tx: &mut Tx<'_>, limit: usize) -> Result<Vec<Quarantined>, DbError> {
-    let sql = "SELECT author, seq, hash, bytes, reason, effects, at FROM quarantine ORDER BY at DESC, author, seq LIMIT ?1";
-    let read = |row: &Row| {
-        Ok(Quarantined {
-            author: row.get(0)?,
-            seq: row.get(1)?,
-            hash: row.get(2)?,
-            bytes: row.get(3)?,
-            reason: row.get(4)?,
-            effects: row.get(5)?,
-            at: row.get(6)?,
-        })
-    };
-    tx.rows(sql, values![limit])?.iter().map(read).collect()
+const ASIDE: &str = "author, seq, hash, bytes, reason, effects, at, settled_at, note";
+
+fn set_aside(row: &Row) -> Result<Quarantined, DbError> {
+    let (settled_at, note): (Option<UtcMs>, Option<String>) = (row.get(7)?, row.get(8)?);
+    Ok(Quarantined {
+        author: row.get(0)?,
+        seq: row.get(1)?,
+        hash: row.get(2)?,
+        bytes: row.get(3)?,
+        reason: row.get(4)?,
+        effects: row.get(5)?,
+        at: row.get(6)?,
+        settled: settled_at.map(|at| (at, note.unwrap_or_default())),
+    })
 }
 
-/// How many of an author's events are set aside without their effects.
+/// What is set aside, the latest first; what a person was done with only where `all` is wanted.
+pub fn quarantined(tx: &mut Tx<'_>, all: bool, limit: usize) -> Result<Vec<Quarantined>, DbError> {
+    let open = if all { "" } else { "WHERE settled_at IS NULL" };
+    let sql = format!("SELECT {ASIDE} FROM quarantine {open} ORDER BY at DESC, author, seq, hash LIMIT ?1");
+    tx.rows(&sql, values![limit])?.iter().map(set_aside).collect()
+}
+
+/// What is set aside at a place of a stream.
+pub fn quarantined_at(tx: &mut Tx<'_>, author: i64, seq: u64) -> Result<Vec<Quarantined>, DbError> {
+    let sql = format!("SELECT {ASIDE} FROM quarantine WHERE author = ?1 AND seq = ?2 ORDER BY hash");
+    tx.rows(&sql, values![author, seq])?.iter().map(set_aside).collect()
+}
+
+/// Notes that a person is done with what is set aside at a place; whether anything was open.
+pub fn settle(tx: &mut Tx<'_>, author: i64, seq: u64, note: &str, now: UtcMs) -> Result<bool, DbError> {
+    let sql = "UPDATE quarantine SET settled_at = ?3, note = ?4 \
+        WHERE author = ?1 AND seq = ?2 AND settled_at IS NULL";
+    Ok(tx.execute(sql, values![author, seq, now, note])? > 0)
+}
+
+/// The seqs of an author's log that are set aside without their effects and not settled.
+pub fn withheld(tx: &mut Tx<'_>, author: i64) -> Result<Vec<u64>, DbError> {
+    let sql = "SELECT q.seq FROM quarantine q JOIN events e \
+        ON e.author = q.author AND e.seq = q.seq AND e.hash = q.hash \
+        WHERE q.author = ?1 AND q.effects = 0 AND q.settled_at IS NULL ORDER BY q.seq";
+    tx.rows(sql, values![author])?.iter().map(|row| row.get(0)).collect()
+}
+
+/// How many of an author's events are set aside without their effects, and not settled by a person. Another branch of its
+/// stream is not its log.
 pub fn unapplied(tx: &mut Tx<'_>, author: i64) -> Result<i64, DbError> {
-    let sql = "SELECT count(*) FROM quarantine WHERE author = ?1 AND effects = 0";
-    tx.row(sql, values![author])?.map_or(Ok(0), |row| row.get(0))
+    Ok(i64::try_from(withheld(tx, author)?.len()).unwrap_or(i64::MAX))
+}
+
+/// The first event of an author's log whose effects are not applied, settled or not: what it gives away behind that stays
+/// withheld (`model.md` §6).
+pub fn first_unapplied(tx: &mut Tx<'_>, author: i64) -> Result<Option<u64>, DbError> {
+    let sql = "SELECT min(q.seq) FROM quarantine q JOIN events e \
+        ON e.author = q.author AND e.seq = q.seq AND e.hash = q.hash WHERE q.author = ?1 AND q.effects = 0";
+    Ok(tx.row(sql, values![author])?.map(|row| row.get(0)).transpose()?.flatten())
 }
 
 /// Where documents with this id stand: (author, seq).

@@ -3,6 +3,7 @@
 use super::booking::{LineRow, OrderRow, PaymentRow};
 use super::{DbError, Row, Tx, Value};
 use crate::values;
+use tradepost_sync::body::ReceiptNumber;
 use tradepost_sync::ids::Id;
 
 /// A document with whose it is.
@@ -250,6 +251,13 @@ pub fn series(tx: &mut Tx<'_>, store: i64) -> Result<Vec<Series>, DbError> {
         })
     };
     tx.rows(sql, values![store])?.iter().map(read).collect()
+}
+
+/// Ids of the documents that bear a number.
+pub fn numbered(tx: &mut Tx<'_>, store: i64, receipt: &ReceiptNumber) -> Result<Vec<Id>, DbError> {
+    let sql = "SELECT id FROM orders WHERE store = ?1 AND till = ?2 AND series = ?3 AND n = ?4 ORDER BY id";
+    let given = values![store, &receipt.till, &receipt.series, receipt.n];
+    tx.rows(sql, given)?.iter().map(|row| row.get(0)).collect()
 }
 
 /// Moves a store's lines from one item to another (an alias).

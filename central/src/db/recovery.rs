@@ -175,7 +175,7 @@ pub fn unapplied(tx: &mut Tx<'_>, store: i64) -> Result<Option<(Incarnation, u64
     let sql = "SELECT a.incarnation, q.seq FROM quarantine q JOIN authors a ON a.author = q.author \
         JOIN events e ON e.author = q.author AND e.seq = q.seq AND e.hash = q.hash \
         LEFT JOIN caps c ON c.author = q.author \
-        WHERE a.store = ?1 AND a.role <> 'lone' AND q.effects = 0 AND (c.seq IS NULL OR q.seq <= c.seq) \
+        WHERE a.store = ?1 AND a.role <> 'lone' AND q.effects = 0 AND q.settled_at IS NULL AND (c.seq IS NULL OR q.seq <= c.seq) \
         ORDER BY q.author, q.seq LIMIT 1";
     tx.row(sql, values![store])?.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
 }

@@ -3,7 +3,7 @@
 
 use crate::app::batches::{self, Wanted};
 use crate::app::shelf::ShelfMemory;
-use crate::app::{Fault, barrier, catalog, customers, hub_time, ingest, nodes};
+use crate::app::{Fault, barrier, catalog, customers, hub_time, ingest, lease, nodes, recovering, review};
 use crate::config::program;
 use crate::hub::Hub;
 use crate::presence::Present;
@@ -18,8 +18,9 @@ use tradepost_commerce::document::CatalogVersion;
 use tradepost_proto::convert::{from_frame, to_frame};
 use tradepost_proto::sync::v1::Frame;
 use tradepost_sync::clock::Tau;
-use tradepost_sync::frontier::Frontier;
+use tradepost_sync::frontier::{Frontier, HeadMark};
 use tradepost_sync::ids::Incarnation;
+use tradepost_sync::lease::LeaseAsk;
 use tradepost_sync::session::{
     Applied, BarrierWord, Hello, Input, Local, Output, Records, Refusal, Role, Session,
 };
@@ -70,6 +71,8 @@ pub(super) async fn run(
 #[derive(Clone, Copy)]
 struct Known {
     store: i64,
+    /// The `H_s` that the session speaks for.
+    own: Incarnation,
     /// Hub time then, and when that was: the database's clock goes on by the monotonic one.
     tau: Tau,
     at: Instant,
@@ -86,8 +89,11 @@ struct Pump {
     known: Arc<Mutex<Option<Known>>>,
     node: Option<Incarnation>,
     present: Option<Present>,
-    /// The node was fenced while it was in session: it is refused when it calls again.
+    /// The node was fenced while it was in session, and is refused when it calls again; or the hub's database was put back,
+    /// and another `H_s` goes on.
     put_out: Arc<AtomicBool>,
+    /// Events of the node's that it was told are set aside.
+    aside: Arc<Mutex<Vec<u64>>>,
     /// When a word that is owed to a barrier was last asked for.
     asked_at: Option<Instant>,
     shelf: Arc<ShelfMemory>,
@@ -123,6 +129,7 @@ impl Pump {
             node: None,
             present: None,
             put_out: Arc::default(),
+            aside: Arc::default(),
             asked_at: None,
             shelf: Arc::default(),
             over: false,
@@ -199,13 +206,23 @@ impl Pump {
                 tracing::debug!(?closing, node = ?self.node, "a session is over");
                 self.over = true;
             }
-            Output::SelfFence { why, .. } => {
+            Output::SelfFence { why, told } => {
                 tracing::error!(?why, node = ?self.node, "a node knows another memory of this hub: was it restored?");
+                self.look_at_memory(told);
             }
+            Output::GiveLease(ask) => self.give_lease(ask),
             Output::Acked(_)
+            | Output::Aside(_)
+            | Output::Leased(_)
             | Output::ApplyCatalog(_)
             | Output::HubTime(_)
             | Output::Give(_)
+            | Output::HandOver(_)
+            | Output::ReadCarts { .. }
+            | Output::ApplyCarts(_)
+            | Output::ReadCut(_)
+            | Output::Cut { .. }
+            | Output::Burn(_)
             | Output::Acquired { .. } => {}
         }
     }
@@ -215,7 +232,8 @@ impl Pump {
         self.beside_or(Input::Identified(Err(Refusal::Busy)), move |hub| {
             Ok(Some(Input::Identified(match nodes::identify(hub, &hello)? {
                 Ok((caller, of_store)) => {
-                    let now = Known { store: of_store, tau: caller.tau, at: Instant::now() };
+                    let own = caller.hub_incarnation;
+                    let now = Known { store: of_store, own, tau: caller.tau, at: Instant::now() };
                     *known.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
                     Ok(caller)
                 }
@@ -249,17 +267,49 @@ impl Pump {
 
     fn look_for_news(&mut self) {
         self.ask_of_barrier();
-        let Some(store) = self.store_of().filter(|_| self.session.met()) else { return };
+        self.tell_what_is_aside();
+        let Some(Known { store, own, .. }) = self.known().filter(|_| self.session.met()) else { return };
         let (node, put_out) = (self.node, Arc::clone(&self.put_out));
         self.beside(move |hub| {
-            if let Some(node) = node
-                && !nodes::is_member(hub, &node)?
-            {
+            let is_member = node.map_or(Ok(true), |node| nodes::is_member(hub, &node))?;
+            if !is_member || !nodes::speaks_for(hub, store, &own)? {
                 put_out.store(true, Ordering::Release);
                 return Ok(None);
             }
             let heads = batches::heads(hub, store)?;
             Ok(Some(Input::Local { heads, catalog: catalog::head(hub)?.at }))
+        });
+    }
+
+    /// A node holds more of the store's `H_s` than this session knew: where the database doesn't hold it either, it was put
+    /// back, and the hub recovers (`model.md` §3). The session is over; the work goes on without it.
+    fn look_at_memory(&self, told: Option<HeadMark>) {
+        let (Some(store), Some(who), Some(told)) = (self.store_of(), self.node, told) else { return };
+        let hub = Arc::clone(&self.hub);
+        tokio::task::spawn_blocking(move || {
+            let mut luck = [0; 32];
+            let noticed = match getrandom::fill(&mut luck) {
+                Ok(()) => recovering::noticed(&hub, store, who, &told, luck),
+                Err(error) => Err(Fault::internal(error)),
+            };
+            if let Err(fault) = noticed {
+                tracing::error!(%fault, "the hub could not begin to recover");
+            }
+        });
+    }
+
+    /// The node hears which of its events are set aside without their effects, as often as that changes.
+    fn tell_what_is_aside(&mut self) {
+        let Some(node) = self.node.filter(|_| self.session.met()) else { return };
+        let told = Arc::clone(&self.aside);
+        self.beside(move |hub| {
+            let aside = review::withheld(hub, &node)?;
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            if *told == aside {
+                return Ok(None);
+            }
+            told.clone_from(&aside);
+            Ok(Some(Input::Aside(aside)))
         });
     }
 
@@ -275,6 +325,15 @@ impl Pump {
     fn hear_of_barrier(&mut self, word: BarrierWord) {
         let Some((store, who)) = self.store_of().zip(self.node) else { return };
         self.beside(move |hub| barrier::hear(hub, store, &who, &word, hub_time(&hub.db)?.ms).map(|()| None));
+    }
+
+    /// Where none is given nothing is said: whoever asks, asks again.
+    fn give_lease(&mut self, ask: LeaseAsk) {
+        let Some(store) = self.store_of() else { return };
+        self.beside(move |hub| {
+            let now = hub_time(&hub.db)?.ms;
+            Ok(lease::give(hub, store, &ask, now)?.map(Input::LeaseGiven))
+        });
     }
 
     fn read_records(&mut self, held: Option<u64>) {

@@ -78,6 +78,7 @@ fn returning(request: &RejoinRequest) -> Result<Returning, Status> {
     Ok(Returning {
         incarnation: incarnation(&request.incarnation).map_err(bad)?,
         forgotten: incarnation(&request.forgotten).map_err(bad)?,
+        earlier: request.earlier.iter().map(|id| incarnation(id)).collect::<Result<_, _>>().map_err(bad)?,
         device_key: fixed(&request.device_key, "device_key").map_err(bad)?,
         proof: fixed(&request.proof, "proof").map_err(bad)?,
         program: request.program.chars().take(100).collect(),
@@ -116,7 +117,9 @@ fn status(fault: &Fault) -> Status {
     let detail = fault.to_string();
     match fault.code() {
         Code::EnrolmentRefused => Status::permission_denied(detail),
-        Code::Closing | Code::Unavailable | Code::DiskFull => Status::unavailable(detail),
+        Code::Closing | Code::Unavailable | Code::DiskFull | Code::HubRecovering => {
+            Status::unavailable(detail)
+        }
         Code::Internal => {
             tracing::error!(%fault, "a call failed");
             Status::internal("the hub failed")

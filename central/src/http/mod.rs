@@ -11,6 +11,7 @@ mod customers;
 mod deliveries;
 mod exports;
 pub mod health;
+mod hub_recovery;
 mod json;
 mod nodes;
 mod orders;
@@ -21,6 +22,7 @@ mod promotions;
 mod recovery;
 mod reservations;
 mod review;
+mod shifts;
 mod stock;
 mod stores;
 mod transfers;
@@ -112,6 +114,8 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(orders::read))
         .routes(routes!(orders::totals))
         .routes(routes!(orders::series))
+        .routes(routes!(shifts::list))
+        .routes(routes!(shifts::read))
         .routes(routes!(stock::list))
         .routes(routes!(stock::read))
         .routes(routes!(stock::grant))
@@ -119,6 +123,8 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(recovery::open))
         .routes(routes!(recovery::give_up))
         .routes(routes!(recovery::read))
+        .routes(routes!(hub_recovery::read))
+        .routes(routes!(hub_recovery::attest))
         .routes(routes!(reservations::open, reservations::list))
         .routes(routes!(reservations::read, reservations::cancel))
         .routes(routes!(reservations::hand_over))
@@ -130,6 +136,8 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(review::list))
         .routes(routes!(review::resolve))
         .routes(routes!(review::quarantine))
+        .routes(routes!(review::quarantined))
+        .routes(routes!(review::settle))
         .routes(routes!(exports::state_hash))
         .routes(routes!(exports::events))
         .routes(routes!(exports::orders))

@@ -5,13 +5,12 @@ use super::orders::rfc3339;
 use super::problem::Problem;
 use super::{App, ask, change};
 use crate::app::reserve::{self, Shown};
-use crate::app::{Code, Fault, TAU_EPOCH};
+use crate::app::{Code, Fault, hub_time};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use tradepost_sync::clock::Tau;
 use tradepost_sync::ids::Id;
 use utoipa::{IntoParams, ToSchema};
 
@@ -129,7 +128,7 @@ pub(super) async fn open(
     Body(body): Body<ReservationWanted>,
 ) -> Result<(StatusCode, Json<ReservationView>), Problem> {
     let wanted = wanted(body).map_err(Problem::from)?;
-    let shown = change(&app, move |hub, now| reserve::open(hub, &wanted, Tau::told(TAU_EPOCH, now))).await?;
+    let shown = change(&app, move |hub, _| reserve::open(hub, &wanted, hub_time(&hub.db)?)).await?;
     Ok((StatusCode::CREATED, Json(view(shown))))
 }
 
@@ -189,7 +188,7 @@ pub(super) async fn cancel(
     Path(text): Path<String>,
 ) -> Result<Json<ReservationView>, Problem> {
     let id = known(&text)?;
-    let shown = change(&app, move |hub, now| reserve::cancel(hub, id, Tau::told(TAU_EPOCH, now))).await?;
+    let shown = change(&app, move |hub, _| reserve::cancel(hub, id, hub_time(&hub.db)?)).await?;
     Ok(Json(view(shown)))
 }
 
@@ -211,8 +210,7 @@ pub(super) async fn hand_over(
     Body(to): Body<HandOver>,
 ) -> Result<Json<ReservationView>, Problem> {
     let id = known(&text)?;
-    let shown = change(&app, move |hub, now| {
-        reserve::hand_over(hub, id, to.custodian.as_deref(), Tau::told(TAU_EPOCH, now))
-    });
+    let shown =
+        change(&app, move |hub, _| reserve::hand_over(hub, id, to.custodian.as_deref(), hub_time(&hub.db)?));
     Ok(Json(view(shown.await?)))
 }

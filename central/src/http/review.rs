@@ -4,13 +4,14 @@ use super::json::{self, Body, Page};
 use super::orders::rfc3339;
 use super::problem::Problem;
 use super::{App, ask, change};
-use crate::app::review;
+use crate::app::{Fault, review};
 use crate::db::review::Finding;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use tradepost_sync::ids::Incarnation;
 use utoipa::{IntoParams, ToSchema};
 
 /// Something that a person should look at.
@@ -20,7 +21,8 @@ pub(super) struct FindingView {
     id: i64,
     /// `total_differs`, `unmatched_sku`, `duplicate_sale_id`, `receipt_gap`, `series_clash`, `refund_overrun`, `fork`,
     /// `quarantined`, `opening_differs`, `custody_clash`, `promise_exposed`, `handed_over_late`, `delivery_differs`,
-    /// `transfer_differs`, `transfer_unknown`, `transfer_nowhere` or `transfer_id_reused`.
+    /// `transfer_differs`, `transfer_unknown`, `transfer_nowhere`, `transfer_id_reused`, `receipt_twice`, `two_machines` or
+    /// `grant_withheld`.
     kind: String,
     /// The store's code.
     store: String,
@@ -98,6 +100,10 @@ pub(super) async fn resolve(
     Ok(StatusCode::NO_CONTENT)
 }
 
+fn incarnation(text: &str) -> Result<Incarnation, Fault> {
+    Incarnation::parse(text).map_err(|_| Fault::not_found("node", text))
+}
+
 /// An event that is set aside.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AsideView {
@@ -105,6 +111,8 @@ pub(super) struct AsideView {
     store: String,
     /// Who wrote it.
     incarnation: String,
+    /// A name people know that node by.
+    node: String,
     /// Its seq.
     seq: u64,
     /// Its hash.
@@ -113,35 +121,96 @@ pub(super) struct AsideView {
     reason: String,
     /// Whether its envelope's effects were applied.
     effects_applied: bool,
+    /// It lies on a branch of its stream that doesn't count: another event stands in its place.
+    branch: bool,
+    /// Nothing is granted to its author, and what that gives away behind it doesn't count.
+    grants_frozen: bool,
     /// When it came, RFC 3339.
     at: String,
+    /// When a person was done with it.
+    settled_at: Option<String>,
+    /// What that person wrote.
+    note: Option<String>,
+    /// What it says, where it can be read.
+    #[schema(value_type = Option<Object>)]
+    body: Option<serde_json::Value>,
     /// Its canonical bytes, as hexadecimal digits.
     bytes: String,
 }
 
-/// Every event that is set aside.
+fn aside(it: review::Aside) -> AsideView {
+    let body = it.body().and_then(|body| serde_json::to_value(&body).ok());
+    let review::Aside { store, incarnation, name, event, branch, grants_frozen } = it;
+    let (settled_at, note) = event.settled.map(|(at, note)| (rfc3339(at), note)).unzip();
+    AsideView {
+        store,
+        incarnation: incarnation.to_string(),
+        node: name,
+        seq: event.seq,
+        hash: event.hash.to_string(),
+        reason: event.reason,
+        effects_applied: event.effects,
+        branch,
+        grants_frozen,
+        at: rfc3339(event.at),
+        settled_at,
+        note,
+        body,
+        bytes: event.bytes.iter().map(|b| format!("{b:02x}")).collect(),
+    }
+}
+
+/// Events that are set aside.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Aside {
     /// The latest first, at most 500.
     data: Vec<AsideView>,
 }
 
+/// Which of them.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WantedAside {
+    /// Also those that a person was done with.
+    #[serde(default)]
+    all: bool,
+}
+
 /// Lists events that are set aside.
-#[utoipa::path(get, path = "/v1/quarantine", tag = "review", operation_id = "listQuarantine", responses((status = 200, body = Aside)))]
-pub(super) async fn quarantine(app: State<Arc<App>>) -> Result<Json<Aside>, Problem> {
-    let list = ask(&app, |hub, _| review::quarantine(hub, 500)).await?;
-    let data = list
-        .into_iter()
-        .map(|(store, incarnation, aside)| AsideView {
-            store,
-            incarnation: incarnation.to_string(),
-            seq: aside.seq,
-            hash: aside.hash.to_string(),
-            reason: aside.reason,
-            effects_applied: aside.effects,
-            at: rfc3339(aside.at),
-            bytes: aside.bytes.iter().map(|b| format!("{b:02x}")).collect(),
-        })
-        .collect();
-    Ok(Json(Aside { data }))
+#[utoipa::path(get, path = "/v1/quarantine", tag = "review", operation_id = "listQuarantine", params(WantedAside),
+    responses((status = 200, body = Aside)))]
+pub(super) async fn quarantine(
+    app: State<Arc<App>>,
+    Query(wanted): Query<WantedAside>,
+) -> Result<Json<Aside>, Problem> {
+    let list = ask(&app, move |hub, _| review::quarantine(hub, wanted.all, 500)).await?;
+    Ok(Json(Aside { data: list.into_iter().map(aside).collect() }))
+}
+
+/// Shows what is set aside at a place of a stream: several events, where more than one branch is.
+#[utoipa::path(get, path = "/v1/quarantine/{incarnation}/{seq}", tag = "review", operation_id = "getQuarantined",
+    params(("incarnation" = String, Path, description = "Who wrote it"), ("seq" = u64, Path, description = "Its seq")),
+    responses((status = 200, body = Aside), (status = 404, body = Problem)))]
+pub(super) async fn quarantined(
+    app: State<Arc<App>>,
+    Path((who, seq)): Path<(String, u64)>,
+) -> Result<Json<Aside>, Problem> {
+    let list = ask(&app, move |hub, _| review::quarantined_at(hub, &incarnation(&who)?, seq)).await?;
+    Ok(Json(Aside { data: list.into_iter().map(aside).collect() }))
+}
+
+/// Notes that a person is done with it: it blocks nothing any more, and its author may be granted to again. Its effects stay
+/// withheld, so its items should be counted.
+#[utoipa::path(post, path = "/v1/quarantine/{incarnation}/{seq}/settle", tag = "review",
+    operation_id = "settleQuarantined",
+    params(("incarnation" = String, Path, description = "Who wrote it"), ("seq" = u64, Path, description = "Its seq")),
+    request_body = Note,
+    responses((status = 204), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn settle(
+    app: State<Arc<App>>,
+    Path((who, seq)): Path<(String, u64)>,
+    Body(note): Body<Note>,
+) -> Result<StatusCode, Problem> {
+    change(&app, move |hub, now| review::settle(hub, &incarnation(&who)?, seq, &note.note, now)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

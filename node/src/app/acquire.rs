@@ -1,7 +1,7 @@
 //! Rights between the nodes of a store (`model.md` §2, In the store, offline): what is short here, who may have it, and
 //! what is given.
 
-use super::carts::Cart;
+use super::carts::{self, Cart};
 use super::clock::Now;
 use super::lookup::scan;
 use super::node::Node;
@@ -86,6 +86,8 @@ fn want(
 ) -> Result<(), Fault> {
     let asked = quantity.unwrap_or(Quantity(THOUSAND));
     let (item, asked) = match wish {
+        // A voucher stands on no shelf.
+        Wish::Voucher { .. } => return Ok(()),
         Wish::Sku(sku) => (catalog::by_sku(conn, sku)?, asked),
         Wish::Code(code) => match scan(conn, settings, code) {
             Ok(found) => match found.wanted {
@@ -176,7 +178,8 @@ pub fn give(node: &mut Node, now: Now, to: &Incarnation, asked: &Acquire) -> Ans
     let given = stock::gift(node.conn(), node.me.no, taker.no, sku_no)?;
     let row = node.stock(sku_no)?;
     let missing = asked.at_least.saturating_sub(given).min(PLAUSIBLE_UNITS_MAX);
-    let units = rights::give(&node.standing(&row), missing);
+    let standing = carts::standing(node, &item.item.product.sku, &row)?;
+    let units = rights::give(&standing, missing);
     if units > 0 {
         let sku = item.item.product.sku.clone();
         node.write(now, None, None, RightsGranted { sku, to: *to, units }.into())?;

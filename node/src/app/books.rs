@@ -7,7 +7,7 @@ use crate::db::{Fault, documents, events};
 use jiff::Timestamp;
 use rusqlite::Connection;
 use std::collections::BTreeMap;
-use tradepost_commerce::document::Basis;
+use tradepost_commerce::document::{Basis, TenderState};
 use tradepost_sync::body::{Body, Day};
 use tradepost_sync::clock::UtcMs;
 use tradepost_sync::event::Event;
@@ -24,6 +24,8 @@ pub struct Booked {
     pub body: Body,
     /// What came back of it, by line.
     pub refunded: BTreeMap<u16, Basis>,
+    /// Where its tenders stand by now, by index; none of them where nothing was settled since.
+    pub by_now: Vec<TenderState>,
     /// The hub holds it.
     pub synced: bool,
 }
@@ -31,7 +33,7 @@ pub struct Booked {
 impl Booked {
     pub(crate) fn fresh(written: Written) -> Self {
         let Written { place, event, body } = written;
-        Self { place, event, body, refunded: BTreeMap::new(), synced: false }
+        Self { place, event, body, refunded: BTreeMap::new(), by_now: Vec::new(), synced: false }
     }
 
     /// Reads the document of an event.
@@ -45,9 +47,15 @@ impl Booked {
             Body::SaleCommitted(sale) => documents::refunded(conn, &sale.sale_id)?,
             _ => BTreeMap::new(),
         };
+        let by_now = match &body {
+            Body::SaleCommitted(sale) => {
+                super::tender::states(conn, &sale.sale_id, &sale.document.inputs.tenders)?
+            }
+            _ => Vec::new(),
+        };
         let (no, seq) = events::parts(place);
         let synced = acked(conn, no)? >= seq;
-        Ok(Self { place, event, body, refunded, synced })
+        Ok(Self { place, event, body, refunded, by_now, synced })
     }
 }
 

@@ -2,12 +2,16 @@
 
 use super::node::Node;
 use super::problem::{Answer, Code, Stop, no, no_at};
-use crate::db::{Fault, catalog, customers, meta, search};
+use crate::db::{Fault, catalog, catalog_entries, customers, meta, search};
+use rusqlite::Connection;
 use tradepost_commerce::document::{CatalogVersion, Sku};
 use tradepost_commerce::price_book::PriceEntry;
 use tradepost_commerce::product::Product;
 use tradepost_commerce::settings::Settings;
 use tradepost_sync::catalog::{Change, Entry, Fit, SealedEntry, fit};
+
+/// Bytes of sealed entries in one frame.
+const BYTES_MAX: usize = 1 << 20;
 
 /// A change by the store itself: the next version of its own catalog.
 ///
@@ -68,10 +72,16 @@ pub fn apply_sealed(node: &mut Node, entries: &[SealedEntry]) -> Answer<CatalogV
             Fit::Known => continue,
             Fit::Gap => break,
             Fit::Next => {}
-            Fit::Replace => catalog::clear(node.conn())?,
+            Fit::Replace => {
+                catalog::clear(node.conn())?;
+                catalog_entries::clear(node.conn())?;
+            }
         }
         match sealed.open(&key) {
-            Ok(entry) => apply_entry(node, &entry)?,
+            Ok(entry) => {
+                catalog_entries::put(node.conn(), sealed)?;
+                apply_entry(node, &entry)?;
+            }
             Err(error) => {
                 tracing::error!(%error, at = ?sealed.at, "a catalog entry was refused");
                 break;
@@ -79,6 +89,25 @@ pub fn apply_sealed(node: &mut Node, entries: &[SealedEntry]) -> Answer<CatalogV
         }
     }
     Ok(node.rulebook.catalog)
+}
+
+/// Entries after `after` as the hub sealed them, in order and without a gap; nothing where the next one isn't held so.
+///
+/// # Errors
+/// A fault.
+pub fn sealed_after(conn: &Connection, after: CatalogVersion, max: usize) -> Result<Vec<SealedEntry>, Fault> {
+    let mut found = Vec::new();
+    let (mut at, mut bytes) = (after, 0);
+    for entry in catalog_entries::after(conn, after, max)? {
+        bytes += entry.bytes.len();
+        let full = bytes > BYTES_MAX && !found.is_empty();
+        if full || !matches!(fit(at, entry.at), Fit::Next | Fit::Replace) {
+            break;
+        }
+        at = entry.at;
+        found.push(entry);
+    }
+    Ok(found)
 }
 
 fn hub_key(node: &Node) -> Result<Option<[u8; 32]>, Fault> {

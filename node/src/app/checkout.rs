@@ -7,10 +7,13 @@ use super::node::Node;
 use super::problem::{Answer, Code, no};
 use super::request::Till;
 use super::reservation::HandedOver;
-use super::sell::{Sold, book, pay};
+use super::sell::{Sold, book, pay, settled};
+use super::shared_cart;
+use super::tender;
 use std::sync::Arc;
 use tradepost_commerce::document::Tender;
 use tradepost_commerce::money::Money;
+use tradepost_sync::body::Body;
 use tradepost_sync::ids::Id;
 
 /// What a checkout is told.
@@ -33,11 +36,19 @@ pub fn check_out(node: &mut Node, now: Now, id: &Id, request: CheckoutRequest) -
         return books::find(node.conn(), sale);
     }
     cart.must_be(&[CartState::Open, CartState::Tendering])?;
+    shared_cart::must_be_mine(node, id)?;
     if cart.basket.lines.is_empty() {
         return Err(no(Code::CartEmpty, "there is nothing in the cart"));
     }
     let rulebook = Arc::clone(&node.rulebook);
-    let document = pay(&cart.basket, &rulebook, now, request.tenders, request.expected_total)?;
+    let mut more = request.tenders;
+    tender::complete(node, &mut more)?;
+    let (rows, tenders) = tender::paying(node, &cart.id, more)?;
+    let document = match &cart.sealed {
+        // Its first tender froze everything but the tenders.
+        Some(sealed) => settled(sealed.as_ref().clone(), tenders, request.expected_total)?,
+        None => pay(&cart.basket, &rulebook, now, tenders, request.expected_total)?,
+    };
     let till = match request.till {
         Some(till) => till,
         None => Till::parse(&cart.till)?,
@@ -50,10 +61,13 @@ pub fn check_out(node: &mut Node, now: Now, id: &Id, request: CheckoutRequest) -
         customer: cart.customer,
         document,
         handed_over: HandedOver::default(),
+        sealed: cart.sealed.is_some(),
+        exchange: None,
     };
     let booked = book(node, now, sold)?;
-    if let tradepost_sync::body::Body::SaleCommitted(sale) = &booked.body {
+    if let Body::SaleCommitted(sale) = &booked.body {
         cart.sale = Some(sale.sale_id);
+        tender::claimed(node, rows, sale.sale_id)?;
     }
     cart.state = CartState::Paid;
     cart.save(node, now)?;

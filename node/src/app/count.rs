@@ -6,21 +6,24 @@ use super::clock::Now;
 use super::node::Node;
 use super::picture;
 use super::problem::{Answer, Code, no, no_at};
+use super::said;
 use crate::db::documents::{self, DocumentKind, Entry};
 use crate::db::incarnations::{self, Known};
 use crate::db::stock::Stock;
-use crate::db::{Fault, catalog, counts, events};
+use crate::db::{Fault, branches, burns, catalog, counts, events};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tradepost_commerce::document::Sku;
-use tradepost_sync::body::{Body, CutHead, Moved, StockCounted};
+use tradepost_sync::body::{Body, CutHead, Moved, RightsBurnt, StockCounted};
+use tradepost_sync::burn::BurnAsk;
 use tradepost_sync::clock::Tau;
 use tradepost_sync::count::{Count, Fold, Movement, latest};
 use tradepost_sync::effects::{self, Effects};
 use tradepost_sync::event::Event;
-use tradepost_sync::ids::Id;
+use tradepost_sync::frontier::HeadMark;
+use tradepost_sync::ids::{Id, Incarnation};
 use tradepost_sync::limits::PLAUSIBLE_UNITS_MAX;
 use tradepost_sync::rights;
 
@@ -41,13 +44,19 @@ pub struct Begun {
     pub cut: Vec<CutHead>,
     /// Base units of the item in carts then.
     pub held: u64,
+    /// Neighbours that said what they held.
+    #[serde(default)]
+    pub answered: Vec<Incarnation>,
 }
+
+/// What a neighbour held when it was asked.
+pub type Held = (Incarnation, Vec<HeadMark>);
 
 /// Begins a count of an item. The same id again changes nothing.
 ///
 /// # Errors
 /// `UNKNOWN_SKU`, `SALE_ID_REUSED`; then nothing was stored. Or a fault.
-pub fn begin(node: &mut Node, now: Now, id: &Id, sku: &Sku) -> Answer<()> {
+pub fn begin(node: &mut Node, now: Now, id: &Id, sku: &Sku, held: &[Held]) -> Answer<()> {
     let item = node.item(sku)?;
     let sku_no = item.item.sku_no;
     if let Some((_, of, _)) = counts::begun(node.conn(), id)? {
@@ -59,8 +68,9 @@ pub fn begin(node: &mut Node, now: Now, id: &Id, sku: &Sku) -> Answer<()> {
     let begun = Begun {
         at: now.wall,
         tau: now.tau,
-        cut: frontier(node)?,
+        cut: joined(frontier(node)?, held),
         held: in_carts(node.conn(), &item.item.product.sku)?,
+        answered: held.iter().map(|(who, _)| *who).collect(),
     };
     let begun = serde_json::to_string(&begun).map_err(|e| Fault::Fatal(e.to_string()))?;
     counts::begin(node.conn(), id, sku_no, &begun)?;
@@ -73,7 +83,7 @@ pub fn begin(node: &mut Node, now: Now, id: &Id, sku: &Sku) -> Answer<()> {
 ///
 /// # Errors
 /// `NOT_FOUND`, `BAD_QUANTITY`, `SALE_ID_REUSED`; then nothing was stored. Or a fault.
-pub fn finish(node: &mut Node, now: Now, id: &Id, n: u64) -> Answer<()> {
+pub fn finish(node: &mut Node, now: Now, id: &Id, n: u64, held: &[Held]) -> Answer<()> {
     if let Some(found) = documents::find(node.conn(), id)? {
         return if counted(node.conn(), found.place)?.is_some_and(|known| known.n == n) {
             Ok(())
@@ -92,8 +102,8 @@ pub fn finish(node: &mut Node, now: Now, id: &Id, n: u64) -> Answer<()> {
         n,
         tau_start: begun.tau,
         tau_end: now.tau,
+        cut_end: answered_twice(node, &begun.answered, held),
         cut_start: begun.cut,
-        cut_end: vec![own_head(node)],
         held: begun.held.saturating_add(in_carts(node.conn(), &sku)?),
         moved: Moved::default(),
         variance: 0,
@@ -104,13 +114,41 @@ pub fn finish(node: &mut Node, now: Now, id: &Id, n: u64) -> Answer<()> {
     let fold = fold_with(node.conn(), sku_no, Some(&new))?;
     let counted = Stock { on_hand: figure(fold.on_hand), ..row };
     let shown = picture::of(node.conn(), sku_no, &counted)?;
-    fact.moved.c = rights::burn(&node.standing(&row), &shown.picture, None);
+    fact.moved.c = rights::burn(&carts::standing(node, &sku, &row)?, &shown.picture, None);
     fact.variance = counted.on_hand.saturating_sub(row.on_hand);
     counts::let_go(node.conn(), id)?;
     let written = node.write(now, None, None, fact.into())?;
     let entry = Entry { id, kind: DocumentKind::Count, request: Some([0; 16]), receipt: None, day: None };
     documents::insert(node.conn(), written.place, &entry)?;
     Ok(())
+}
+
+/// Everything that is held here now, for a neighbour that counts.
+///
+/// # Errors
+/// A fault.
+pub fn held(node: &Node) -> Answer<Vec<HeadMark>> {
+    let mark = |head: CutHead| HeadMark { incarnation: head.incarnation, seq: head.seq, hash: head.hash };
+    Ok(frontier(node)?.into_iter().map(mark).collect())
+}
+
+/// Burns rights that have no goods, as the hub asks: at most what this node sees of that itself, out of its free rights.
+/// A request is done once, and answered also where nothing is burnt (`model.md` §2).
+///
+/// # Errors
+/// A fault.
+pub fn burn(node: &mut Node, now: Now, asked: &BurnAsk) -> Answer<()> {
+    if asked.holder != node.head.incarnation || burns::is_done(node.conn(), &asked.id)? {
+        return Ok(());
+    }
+    let sku_no = stands_for(node.conn(), &asked.sku)?;
+    let row = node.stock(sku_no)?;
+    let shown = picture::of(node.conn(), sku_no, &row)?;
+    let standing = carts::standing(node, &asked.sku, &row)?;
+    let units = rights::burn(&standing, &shown.picture, Some(asked.units));
+    burns::done(node.conn(), &asked.id, units)?;
+    let fact = RightsBurnt { sku: asked.sku.clone(), units, asked_by: Some(asked.id) };
+    node.write(now, None, None, fact.into()).map(|_| ())
 }
 
 /// Lets a count go that has begun. Again it changes nothing.
@@ -158,6 +196,30 @@ fn figure(units: i128) -> i64 {
 fn own_head(node: &Node) -> CutHead {
     let mark = node.mark();
     CutHead { incarnation: mark.incarnation, seq: mark.seq, hash: mark.hash }
+}
+
+/// The join of what all that answered hold: of each stream the furthest head.
+fn joined(own: Vec<CutHead>, held: &[Held]) -> Vec<CutHead> {
+    let mut all: BTreeMap<Incarnation, CutHead> =
+        own.into_iter().map(|head| (head.incarnation, head)).collect();
+    for head in held.iter().flat_map(|(_, heads)| heads) {
+        let told = CutHead { incarnation: head.incarnation, seq: head.seq, hash: head.hash };
+        let known = all.entry(head.incarnation).or_insert(told);
+        if told.seq > known.seq {
+            *known = told;
+        }
+    }
+    all.into_values().collect()
+}
+
+/// The own heads of those that answered at both times, this node's among them.
+fn answered_twice(node: &Node, before: &[Incarnation], held: &[Held]) -> Vec<CutHead> {
+    let own = |(who, heads): &Held| heads.iter().find(|head| head.incarnation == *who).copied();
+    let twice = held.iter().filter(|(who, _)| before.contains(who)).filter_map(own);
+    let others = twice.map(|head| CutHead { incarnation: head.incarnation, seq: head.seq, hash: head.hash });
+    let mut cut: Vec<CutHead> = others.chain([own_head(node)]).collect();
+    cut.sort_by_key(|head| head.incarnation);
+    cut
 }
 
 /// Everything that this node holds now; the own head is ahead of what is stored.
@@ -230,6 +292,31 @@ pub(crate) fn note(node: &mut Node, place: i64, body: &Body) -> Result<(), Fault
     Ok(())
 }
 
+/// Events of an item were cut off: it stands on whatever count is the latest now, or on none.
+///
+/// # Errors
+/// A fault.
+pub(crate) fn stand_again(node: &mut Node, sku_no: i64) -> Result<(), Fault> {
+    let mut known = Vec::new();
+    for row in counts::of(node.conn(), sku_no)? {
+        known.extend(of_place(node.conn(), row.place)?.map(|count| (row.place, count)));
+    }
+    let count = latest(known.iter().map(|(_, count)| count)).cloned();
+    let fold = fold_on(node.conn(), sku_no, count.clone())?;
+    match count {
+        Some(count) => {
+            if let Some((place, _)) = known.iter().find(|(_, other)| *other == count) {
+                counts::stand_on(node.conn(), sku_no, *place, fold.tainted)?;
+            }
+            node.stands_on(sku_no, count);
+        }
+        None => node.stands_on_none(sku_no),
+    }
+    let row = node.stock(sku_no)?;
+    node.set_stock(sku_no, Stock { on_hand: figure(fold.on_hand), ..row });
+    Ok(())
+}
+
 /// The item a code stands for here.
 fn stands_for(conn: &Connection, sku: &Sku) -> Result<i64, Fault> {
     let stands = catalog::alias(conn, sku)?;
@@ -248,10 +335,14 @@ fn fold_with(conn: &Connection, sku_no: i64, new: Option<&Count>) -> Result<Fold
 /// Folds an item's movements again on a count: those before its cut are in it, so that only the streams' ends are read.
 fn fold_on(conn: &Connection, sku_no: i64, count: Option<Count>) -> Result<Fold, Fault> {
     let mut fold = Fold::again(0, count, []);
+    let any_said = branches::any_said(conn)?;
     for known in incarnations::all(conn)?.into_iter().filter(Known::moves_stock) {
         let from = fold.latest.as_ref().map_or(0, |count| count.reaches(&known.id())) + 1;
         events::each::<Fault>(conn, known.no, from, |_, bytes| {
             let event = events::parse(&bytes)?;
+            if any_said && !said::stands(conn, &event)? {
+                return Ok(true);
+            }
             for movement in movements(conn, &event, sku_no)? {
                 fold.moved(&movement);
             }

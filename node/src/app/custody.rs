@@ -2,18 +2,21 @@
 
 use super::node::Node;
 use super::problem::{Answer, Code, Stop, no};
+use super::said;
+use crate::db::incarnations::{self, Known, Part};
 use crate::db::reservations::{self, Reservation, State};
 use crate::db::shipments::{self, Kind, Shipment};
 use crate::db::stock::Stock;
-use crate::db::{Fault, catalog};
+use crate::db::{Fault, catalog, events};
 use rusqlite::Connection;
+use std::collections::BTreeSet;
 use tradepost_commerce::document::Sku;
 use tradepost_sync::body::{
     Body, CustodyMark, CustodyObject, DeliveryReceived, ExpectedLine, ReservationOpened, TransferExpected,
     TransferReceived, TransferShipped,
 };
 use tradepost_sync::custody::{Custody, CustodyRefusal, Step};
-use tradepost_sync::effects::{CustodyEffect, Effects};
+use tradepost_sync::effects::{self, CustodyEffect, Effects};
 use tradepost_sync::ids::Id;
 
 /// Folds an event's word about objects into their tables; used for the own log and for everybody else's.
@@ -25,6 +28,7 @@ pub(crate) fn note(node: &Node, body: &Body, effects: &Effects) -> Result<(), Fa
         take(node.conn(), step)?;
     }
     let conn = node.conn();
+    super::tender::note(conn, body)?;
     match body {
         Body::ReservationOpened(opened) => open(conn, opened),
         Body::ReservationFulfilled(done) => reservations::end(conn, &done.reservation, State::Fulfilled),
@@ -111,6 +115,68 @@ fn take(conn: &Connection, step: &CustodyEffect) -> Result<(), Fault> {
             tracing::warn!(%object, "it was ended behind a takeover");
             Ok(())
         }
+    }
+}
+
+/// Facts of these objects were cut off: what is left of the log is folded again, the hub's stream first.
+///
+/// # Errors
+/// A fault.
+pub(crate) fn fold_again(
+    node: &Node,
+    objects: &BTreeSet<CustodyObject>,
+    ids: &BTreeSet<Id>,
+) -> Result<(), Fault> {
+    let ids: BTreeSet<Id> = ids.iter().copied().chain(objects.iter().filter_map(id_of)).collect();
+    for object in objects {
+        reservations::forget_custody(node.conn(), &name(object)?)?;
+    }
+    for id in &ids {
+        reservations::forget(node.conn(), id)?;
+        shipments::forget(node.conn(), id)?;
+    }
+    let mut streams = incarnations::all(node.conn())?;
+    streams.retain(Known::moves_stock);
+    streams.sort_by_key(|known| known.part != Part::Hub);
+    for known in streams {
+        events::each::<Fault>(node.conn(), known.no, 1, |_, bytes| {
+            let event = events::parse(&bytes)?;
+            let Ok(body) = event.body() else { return Ok(true) };
+            let Ok(mut effects) = effects::of(&event.envelope, &body) else { return Ok(true) };
+            effects.custody.retain(|step| objects.contains(&step.object));
+            let concerned = !effects.custody.is_empty() || told_of(&body).iter().any(|id| ids.contains(id));
+            if concerned && said::stands(node.conn(), &event)? {
+                note(node, &body, &effects)?;
+            }
+            Ok(true)
+        })?;
+    }
+    Ok(())
+}
+
+fn id_of(object: &CustodyObject) -> Option<Id> {
+    match object {
+        CustodyObject::Reservation(id) | CustodyObject::Delivery(id) | CustodyObject::Transfer(id) => {
+            Some(*id)
+        }
+        _ => None,
+    }
+}
+
+/// Reservations and shipments that a fact tells of.
+pub(super) fn told_of(body: &Body) -> Vec<Id> {
+    match body {
+        Body::ReservationOpened(opened) => vec![opened.reservation],
+        Body::ReservationFulfilled(done) => vec![done.reservation],
+        Body::ReservationCancelled(done) => vec![done.reservation],
+        Body::ReservationExpired(done) => vec![done.reservation],
+        Body::SaleCommitted(sale) => sale.reservations.iter().map(|(_, id)| *id).collect(),
+        Body::DeliveryExpected(expected) => vec![expected.delivery],
+        Body::DeliveryReceived(delivery) => vec![delivery.delivery],
+        Body::TransferExpected(expected) => vec![expected.transfer],
+        Body::TransferShipped(transfer) => vec![transfer.transfer],
+        Body::TransferReceived(transfer) => vec![transfer.transfer],
+        _ => Vec::new(),
     }
 }
 

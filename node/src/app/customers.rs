@@ -4,6 +4,7 @@ use super::clock::Now;
 use super::node::Node;
 use super::problem::{Answer, Code, Stop, no};
 use crate::db::meta;
+use crate::db::search::fold;
 use crate::db::{Fault, customers};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,56 @@ pub fn read(conn: &Connection, id: &Id) -> Answer<Customer> {
     let person = row.record.map(|r| serde_json::from_str(&r)).transpose();
     let person = person.map_err(|e| Stop::Fault(Fault::Fatal(format!("a stored customer: {e}"))))?;
     Ok(Customer { price_list: row.list, person })
+}
+
+/// Customers by words of their name or e-mail address, or by digits of their phone number; marks and case don't
+/// matter. All of them where nothing is asked for. The newest first, only those below `below`, at most `limit`.
+///
+/// # Errors
+/// A fault.
+pub fn search(
+    conn: &Connection,
+    asked: &str,
+    below: Option<&Id>,
+    limit: usize,
+) -> Answer<Vec<(Id, Customer)>> {
+    let wanted = Wanted::of(asked);
+    let parse = |record: &str| serde_json::from_str::<Person>(record);
+    let rows = customers::search(conn, below, limit, |r| parse(r).is_ok_and(|person| wanted.is(&person)))?;
+    let show = |(id, row): (Id, customers::Customer)| {
+        let person = row.record.as_deref().and_then(|record| parse(record).ok());
+        (id, Customer { price_list: row.list, person })
+    };
+    Ok(rows.into_iter().map(show).collect())
+}
+
+/// What was asked for, ready to be compared.
+struct Wanted {
+    words: Vec<String>,
+    /// Digits alone, where nothing else was asked for.
+    digits: Option<String>,
+}
+
+impl Wanted {
+    fn of(asked: &str) -> Self {
+        let digits = only_digits(asked);
+        let number = !digits.is_empty() && !asked.chars().any(char::is_alphabetic);
+        let words = fold(asked).split_whitespace().map(str::to_owned).collect();
+        Self { words, digits: number.then_some(digits) }
+    }
+
+    fn is(&self, person: &Person) -> bool {
+        let phone = person.phone.as_deref().map(only_digits).unwrap_or_default();
+        if self.digits.as_ref().is_some_and(|digits| phone.contains(digits)) {
+            return true;
+        }
+        let text = fold(&format!("{} {}", person.name, person.email.as_deref().unwrap_or_default()));
+        self.words.iter().all(|word| text.contains(word))
+    }
+}
+
+fn only_digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
 }
 
 /// Writes a customer's record. The log learns the id alone.
@@ -148,4 +199,32 @@ pub fn take(node: &mut Node, records: &Records) -> Answer<u64> {
         node.touch();
     }
     Ok(records.through)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_found_as_they_are_asked_for() {
+        let lan = Person {
+            name: "Nguyễn Thị Lan".into(),
+            phone: Some("0901 234 567".into()),
+            email: Some("lan@example.org".into()),
+            address: None,
+        };
+        for (asked, found) in [
+            ("", true),
+            ("nguyen lan", true),
+            ("LAN", true),
+            ("Đỗ", false),
+            ("234567", true),
+            ("0901-234", true),
+            ("999", false),
+            ("example.org", true),
+            ("lan 7", false),
+        ] {
+            assert_eq!(Wanted::of(asked).is(&lan), found, "{asked:?}");
+        }
+    }
 }

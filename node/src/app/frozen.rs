@@ -7,7 +7,7 @@ use super::node::Node;
 use super::problem::Answer;
 use crate::db::incarnations::{self, Known, Part};
 use crate::db::stock::Stock;
-use crate::db::{Fault, caps, catalog, events, meta};
+use crate::db::{Fault, branches, caps, catalog, events, meta, successors};
 use rusqlite::Connection;
 use tradepost_sync::barrier::Frozen;
 use tradepost_sync::body::{BarrierClosed, BarrierOpened, Body, NodeFenced, NodeResolved};
@@ -49,6 +49,23 @@ pub fn behind_cap(conn: &Connection, author: &Known, seq: u64) -> Result<bool, F
     Ok(caps::of(conn, author.no)?.is_some_and(|cap| seq > cap.seq))
 }
 
+/// What counts of an event's effects: behind its author's cap it moves goods, never rights (`model.md` §3.5); behind an
+/// event whose effects are not applied nothing is given away, for nobody knows what its author had left (§6).
+///
+/// # Errors
+/// [`Fault`].
+pub(super) fn counted(conn: &Connection, author: &Known, seq: u64, told: &mut Effects) -> Result<(), Fault> {
+    if behind_cap(conn, author, seq)? {
+        told.cells.clear();
+        return Ok(());
+    }
+    let gives = told.cells.iter().any(|effect| matches!(effect.cell, Cell::Given(_)));
+    if gives && branches::first_unapplied(conn, author.no)?.is_some_and(|first| first < seq) {
+        told.cells.retain(|effect| !matches!(effect.cell, Cell::Given(_)));
+    }
+    Ok(())
+}
+
 /// What the hub's stream says of lost incarnations; everything else is left alone.
 ///
 /// # Errors
@@ -68,6 +85,9 @@ fn fence(node: &mut Node, fenced: &NodeFenced) -> Result<(), Fault> {
     let no = incarnations::intern(node.conn(), &fenced.incarnation, Part::Other)?;
     let Some(known) = incarnations::by_no(node.conn(), no)? else { return Ok(()) };
     incarnations::set_standing(node.conn(), no, None, known.registered, true, known.retired)?;
+    if let Some(successor) = &fenced.successor {
+        successors::set(node.conn(), no, successor)?;
+    }
     if fenced.incarnation == node.head.incarnation {
         node.me.registered = false;
     }
@@ -114,8 +134,13 @@ fn take_back(node: &mut Node, no: i64, cap: u64) -> Result<(), Fault> {
         behind.push(events::parse(&bytes)?);
         Ok(true)
     })?;
+    let first = branches::first_unapplied(node.conn(), no)?;
     for event in &behind {
-        take_back_one(node, no, &told(event))?;
+        let mut told = told(event);
+        if first.is_some_and(|first| first < event.envelope.seq) {
+            told.cells.retain(|effect| !matches!(effect.cell, Cell::Given(_)));
+        }
+        take_back_one(node, no, &told)?;
     }
     Ok(())
 }
@@ -128,7 +153,8 @@ fn told(event: &Event) -> Effects {
     told.unwrap_or_default()
 }
 
-fn take_back_one(node: &mut Node, no: i64, told: &Effects) -> Result<(), Fault> {
+/// Takes back what an event of another row had added to cells.
+pub(super) fn take_back_one(node: &mut Node, no: i64, told: &Effects) -> Result<(), Fault> {
     for effect in &told.cells {
         let stands = catalog::alias(node.conn(), &effect.sku)?;
         let sku = catalog::intern(node.conn(), stands.as_ref().unwrap_or(&effect.sku))?;

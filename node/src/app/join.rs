@@ -1,15 +1,18 @@
 //! Taking in what others wrote: one transaction a batch, and the stream's end moves in it (`model.md` §6).
 
+use super::branch;
 use super::clock::Now;
 use super::frozen;
 use super::node::Node;
 use super::problem::{Answer, Stop};
 use super::refund::note_basis;
+use super::said;
+use super::shared_cart;
 use super::shelf::HeldShelf;
 use crate::db::documents::{self, DocumentKind, Entry};
 use crate::db::incarnations::{self, Known, Part};
 use crate::db::stock;
-use crate::db::{Fault, catalog, events};
+use crate::db::{Fault, branches, catalog, events};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use tradepost_commerce::document::Sku;
@@ -21,6 +24,24 @@ use tradepost_sync::rights::Row;
 use tradepost_sync::session::{Applied, Batch, Encoding};
 use tradepost_sync::signing::verify_head;
 use tradepost_sync::wire::{Stretch, unpack, unpack_raw};
+
+/// Takes in a batch that the hub gives: of two branches of a stream its is canonical, and what is held here of another is
+/// cut off (`model.md` §3, Forks). What it sends of a stream that was written here it holds.
+///
+/// # Errors
+/// A fault.
+pub fn join_canonical(node: &mut Node, now: Now, batch: &Batch) -> Answer<Applied> {
+    let applied = match join(node, now, batch)? {
+        Applied::Fork if batch.incarnation != node.head.incarnation => branch::heal(node, now, batch)?,
+        // Behind it the branches may part: the rest is to come all the same.
+        Applied::Done(head) if head.seq > batch.to() => Applied::Done(batch.end()),
+        applied => applied,
+    };
+    if let Applied::Done(_) = applied {
+        node.note_acked(&batch.end())?;
+    }
+    Ok(applied)
+}
 
 /// Applies a batch; what became of it.
 ///
@@ -124,6 +145,11 @@ enum Chain {
     Bad,
 }
 
+/// Whether events are the gapless stretch after `before` that a batch says.
+pub(super) fn is_whole(events: &[Event], before: Hash, batch: &Batch) -> bool {
+    matches!(chained(events, before, batch), Chain::Whole)
+}
+
 fn chained(events: &[Event], prev: Hash, batch: &Batch) -> Chain {
     let mut before = prev;
     for (seq, event) in (batch.from..).zip(events) {
@@ -140,7 +166,13 @@ fn chained(events: &[Event], prev: Hash, batch: &Batch) -> Chain {
     if whole { Chain::Whole } else { Chain::Bad }
 }
 
-fn take_in(node: &mut Node, now: Now, known: &Known, batch: &Batch, events: &[Event]) -> Answer<Applied> {
+pub(super) fn take_in(
+    node: &mut Node,
+    now: Now,
+    known: &Known,
+    batch: &Batch,
+    events: &[Event],
+) -> Answer<Applied> {
     let mut gained = BTreeSet::new();
     let mut opened = false;
     for event in events.iter().filter(|e| e.envelope.seq > known.head.seq) {
@@ -151,6 +183,9 @@ fn take_in(node: &mut Node, now: Now, known: &Known, batch: &Batch, events: &[Ev
         lone_stock_is_booked(node)?;
     }
     let Some(last) = events.last() else { return Ok(Applied::Bad) };
+    if last.envelope.seq <= known.head.seq {
+        return Ok(Applied::Done(batch.end()));
+    }
     let head = Head {
         incarnation: batch.incarnation,
         seq: last.envelope.seq,
@@ -176,15 +211,29 @@ fn apply(
     gained: &mut BTreeSet<Sku>,
 ) -> Answer<bool> {
     let (author, seq) = (known.id(), event.envelope.seq);
+    match said::judge(node.conn(), event)? {
+        said::Counts::Fully => {}
+        said::Counts::Not => return Ok(false),
+        said::Counts::Instead(later) => {
+            if let Some((of_later, saying)) = said::event_of(node.conn(), &later)? {
+                said::owe(node, of_later, &saying, false)?;
+            }
+            said::owe(node, place, event, true)?;
+            return Ok(false);
+        }
+    }
     let body = match event.body() {
         Ok(body) => body,
         Err(error) => {
             tracing::error!(%error, %author, seq, "the body of another's event can't be read");
             // What the envelope itself says still counts, as at the hub.
             let told = event.envelope.cells.as_ref().filter(|told| effects::plausible(told).is_ok());
-            if let Some(told) = told.filter(|_| known.moves_stock()) {
-                let told = counted(node, known, seq, told.clone())?;
-                apply_effects(node, known, event, &told, gained)?;
+            match told {
+                Some(told) if known.moves_stock() => {
+                    let told = counted(node, known, seq, told.clone())?;
+                    apply_effects(node, known, event, &told, gained)?;
+                }
+                _ => branches::note_unapplied(node.conn(), known.no, seq)?,
             }
             return Ok(false);
         }
@@ -199,18 +248,30 @@ fn apply(
             }
             Err(error) => {
                 tracing::error!(%error, %author, seq, "effects of another's event were not applied");
+                branches::note_unapplied(node.conn(), known.no, seq)?;
             }
         }
     }
     index(node.conn(), place, &body)?;
+    super::shift_desk::hear(node, place, event, &body)?;
     if known.part == Part::Hub {
         frozen::hear(node, &body)?;
     }
     match &body {
-        Body::RosterChanged(roster) if known.part == Part::Hub => apply_roster(node, roster)?,
+        Body::RosterChanged(roster) if known.part == Part::Hub => apply_roster(node, known, roster)?,
         Body::StockOpened(opened) if known.part == Part::Hub => {
             let own = |known: Known| matches!(known.part, Part::Present | Part::Lost);
             return Ok(incarnations::find(node.conn(), &opened.successor)?.is_some_and(own));
+        }
+        Body::SaleCommitted(sale) => {
+            if let Some(cart) = &sale.cart {
+                shared_cart::heard_paid(node, event.envelope.wall, cart, sale.sale_id)?;
+            }
+        }
+        // Nobody gives to it from here on (`model.md` §3.6); the roster says so too, later.
+        Body::IncarnationRetired(_) if known.moves_stock() => {
+            let (no, key) = (known.no, known.device_key.as_ref());
+            incarnations::set_standing(node.conn(), no, key, known.registered, known.fenced, true)?;
         }
         Body::SkuAliased(alias) if known.part == Part::Hub => {
             same_item(node, &alias.from, &alias.to)?;
@@ -220,16 +281,14 @@ fn apply(
     Ok(false)
 }
 
-/// What counts of an event's effects: behind its author's cap it moves goods, never rights (`model.md` §3.5).
+/// What counts of an event's effects.
 fn counted(node: &Node, known: &Known, seq: u64, mut effects: Effects) -> Result<Effects, Fault> {
-    if frozen::behind_cap(node.conn(), known, seq)? {
-        effects.cells.clear();
-    }
+    frozen::counted(node.conn(), known, seq, &mut effects)?;
     Ok(effects)
 }
 
 /// Documents of others can be asked for here too, and count in the store's totals.
-fn index(conn: &Connection, place: i64, body: &Body) -> Answer<()> {
+pub(super) fn index(conn: &Connection, place: i64, body: &Body) -> Answer<()> {
     let entry = |id, kind| Entry { id, kind, request: None, receipt: None, day: None };
     let entry = match body {
         Body::SaleCommitted(sale) => Entry {
@@ -302,12 +361,21 @@ fn booked_as(node: &Node, sku: &Sku) -> Result<Sku, Fault> {
 }
 
 /// The whole roster, each time: who is a member, and whether this node is.
-fn apply_roster(node: &mut Node, roster: &RosterChanged) -> Answer<()> {
+fn apply_roster(node: &mut Node, author: &Known, roster: &RosterChanged) -> Answer<()> {
+    let hub_key = super::enrol::hub(node.conn())?.map(|hub| hub.key);
+    let is_past = incarnations::hub(node.conn())?.is_some_and(|hub| hub.no != author.no);
     for member in &roster.members {
         let no = incarnations::intern(node.conn(), &member.incarnation, Part::Other)?;
         // Whoever is named for the first time and has ended already sold alone before its enrolment.
         let known = incarnations::by_no(node.conn(), no)?.filter(|known| known.part == Part::Other);
-        if member.retired && known.is_some_and(|known| known.device_key.is_none()) {
+        let is_new = known.as_ref().is_some_and(|known| known.device_key.is_none());
+        // Of a hub that was restored since, late words add members and take away, they never let anybody in again.
+        if is_past && !is_new && !member.fenced && !member.retired {
+            continue;
+        }
+        if is_new && hub_key == Some(member.device_key) {
+            incarnations::set_part(node.conn(), no, Part::Hub)?;
+        } else if member.retired && !member.fenced && is_new {
             incarnations::set_part(node.conn(), no, Part::OtherLone)?;
         }
         incarnations::set_name(node.conn(), no, &member.name)?;

@@ -51,7 +51,7 @@ pub fn give(node: &mut Node, now: Now, request: &GrantRequest) -> Answer<()> {
 }
 
 /// Whoever may be given to: of the roster, neither fenced nor retired, and somebody else.
-fn taker(node: &Node, to: &Taker) -> Answer<Known> {
+pub(crate) fn taker(node: &Node, to: &Taker) -> Answer<Known> {
     let known = match to {
         Taker::Hub => incarnations::hub(node.conn())?,
         Taker::Incarnation(id) => incarnations::find(node.conn(), id)?,

@@ -5,7 +5,9 @@
 
 use super::clock::{Clock, Now};
 use super::count;
+use super::lease::Tenure;
 use super::problem::{Answer, Code, no};
+use super::shift_desk::{self, Desks};
 use crate::db::catalog::Item;
 use crate::db::directory::Directory;
 use crate::db::incarnations::{self, Part};
@@ -25,9 +27,10 @@ use tradepost_commerce::time::UtcMs;
 use tradepost_sync::body::{Body, ReceiptNumber, RightsSettled};
 use tradepost_sync::count::{Count, Movement};
 use tradepost_sync::effects::{self, Cell, Effects, LedgerEffect};
-use tradepost_sync::event::{Envelope, Event, Head, Stamp};
+use tradepost_sync::event::{Envelope, Event, Head, Reissue, Stamp};
 use tradepost_sync::frontier::HeadMark;
 use tradepost_sync::ids::Incarnation;
+use tradepost_sync::lease::Clocks;
 use tradepost_sync::rights::{self, Standing};
 use tradepost_sync::signing::Device;
 
@@ -73,6 +76,8 @@ pub struct Me {
     pub registered: bool,
     /// Belongs to a hub's store.
     pub enrolled: bool,
+    /// Its stream has ended by its own word.
+    pub retired: bool,
 }
 
 /// A fact that was written in this group, not yet durable.
@@ -108,6 +113,12 @@ pub struct Node {
     others: Arc<Others>,
     /// The counts that items stand on.
     counts: count::Standing,
+    /// What stands at each till.
+    pub(crate) desks: Desks,
+    /// Branches that were cut off since the start.
+    cuts: u64,
+    /// The lease and what goes with it.
+    pub(super) tenure: Tenure,
 }
 
 /// Ends of streams that somebody else writes.
@@ -148,6 +159,9 @@ impl Node {
             series: HashMap::new(),
             others,
             counts,
+            desks: Desks::default(),
+            cuts: 0,
+            tenure: Tenure::begin(&head),
         })
     }
 
@@ -204,9 +218,11 @@ impl Node {
     pub(crate) fn reload(&mut self) -> Result<(), Fault> {
         self.items.clear();
         self.forget_stock();
+        self.drop_desks();
         self.series.clear();
         self.rulebook = Arc::new(Rulebook::load(self.db.conn())?);
         (self.me, self.head) = load_me(self.db.conn())?;
+        self.tenure.goes_on_as(&self.head);
         self.others = Arc::new(load_others(self.db.conn())?);
         self.counts = count::load(self.db.conn())?;
         Ok(())
@@ -217,6 +233,7 @@ impl Node {
     /// # Errors
     /// [`Fault`].
     pub(crate) fn flush(&mut self) -> Result<(), Fault> {
+        self.keep_desks()?;
         for sku in std::mem::take(&mut self.changed) {
             if let Some(row) = self.stock.get(&sku) {
                 stock::store(self.db.conn(), sku, row)?;
@@ -259,6 +276,27 @@ impl Node {
         &self.others
     }
 
+    /// Somebody else's stream was cut back to where it parts from the hub's branch.
+    pub(crate) fn other_is_cut(&mut self, head: HeadMark) {
+        let others = Arc::make_mut(&mut self.others);
+        if head.seq > 0 {
+            others.insert(head.incarnation, head);
+        } else {
+            others.remove(&head.incarnation);
+        }
+    }
+
+    /// A branch was cut off: whoever talks with this node begins anew, for ends of streams have gone back.
+    pub(crate) fn cut_once_more(&mut self) {
+        self.cuts += 1;
+        self.touched = true;
+    }
+
+    /// How many branches were cut off since the start.
+    pub fn cuts(&self) -> u64 {
+        self.cuts
+    }
+
     /// Somebody else's stream has grown.
     pub(crate) fn other_has_grown(&mut self, head: HeadMark) {
         Arc::make_mut(&mut self.others).insert(head.incarnation, head);
@@ -271,6 +309,7 @@ impl Node {
 
     /// All clocks at a reading of the machine's.
     pub fn now(&self, wall: i64, boot: i64) -> Now {
+        self.tenure.look_at(Clocks { boot, wall });
         self.clock.read(wall, boot)
     }
 
@@ -304,9 +343,12 @@ impl Node {
     pub fn note_acked(&mut self, head: &HeadMark) -> Result<(), Fault> {
         let known = incarnations::find(self.conn(), &head.incarnation)?;
         let own = |part| matches!(part, Part::Present | Part::Lone | Part::Lost);
-        if let Some(known) = known.filter(|known| own(known.part)) {
+        let Some(known) = known.filter(|known| own(known.part)) else { return Ok(()) };
+        // Another branch of it says nothing of what was written here.
+        if super::stretch::holds(self.conn(), head)? {
             incarnations::set_acked(self.conn(), known.no, head.seq)?;
             self.touch();
+            super::lease::acknowledged(self, head)?;
         }
         Ok(())
     }
@@ -379,7 +421,8 @@ impl Node {
 
     /// What may be promised of an item.
     pub(crate) fn standing(&self, row: &Stock) -> Standing {
-        Standing { rights: row.rights(), held: 0, registered: self.me.registered, locked: false }
+        let locked = self.lock().is_err();
+        Standing { rights: row.rights(), held: 0, registered: self.me.registered, locked }
     }
 
     /// The number the next document of a till will have.
@@ -415,7 +458,8 @@ impl Node {
     /// Writes a fact into the own log with all its effects. After this nothing may refuse.
     ///
     /// # Errors
-    /// `BAD_QUANTITY` before anything is written, where the fact can't be true; or a fault.
+    /// `BAD_QUANTITY` before anything is written, where the fact can't be true; `NODE_RETIRED` behind the stream's end; or
+    /// a fault.
     pub(crate) fn write(
         &mut self,
         now: Now,
@@ -423,13 +467,21 @@ impl Node {
         staff: Option<StaffId>,
         body: Body,
     ) -> Answer<Written> {
+        if self.me.retired {
+            return Err(no(Code::NodeRetired, "this node has retired: enrol it with a new code"));
+        }
+        let folded = shift_desk::fold(self, till, &body)?;
+        let (shift, signed_on) = match till {
+            Some(till) => self.desk(till)?.stamp(),
+            None => (None, None),
+        };
         let stamp = Stamp {
             wall: now.wall,
             tau: now.tau,
             trading: now.trading,
             till: till.map(str::to_owned),
-            shift: None,
-            staff,
+            shift,
+            staff: staff.or(signed_on),
         };
         let mut head = self.head;
         let event = head.append(stamp, &body).map_err(|e| no(Code::BadQuantity, e.to_string()))?;
@@ -441,7 +493,48 @@ impl Node {
         super::custody::note(self, &body, &effects)?;
         count::note(self, place, &body)?;
         self.head = head;
+        shift_desk::book(self, place, &event, &body, folded)?;
         Ok(Written { place, event, body })
+    }
+
+    /// Says a fact of a branch that was cut off again, with the till, shift and staff it bore: goods and overdraw move, and
+    /// no shift of today takes it in.
+    ///
+    /// # Errors
+    /// `BAD_QUANTITY` before anything is written, where the fact can't be true; or a fault.
+    pub(crate) fn say_again(
+        &mut self,
+        now: Now,
+        original: &Envelope,
+        body: Body,
+        mark: Reissue,
+    ) -> Answer<Written> {
+        let stamp = Stamp {
+            wall: now.wall,
+            tau: now.tau,
+            trading: now.trading,
+            till: original.till.clone(),
+            shift: original.shift,
+            staff: original.staff.clone(),
+        };
+        let mut head = self.head;
+        let event = head
+            .append_with(stamp, &body, None, Some(mark))
+            .map_err(|e| no(Code::BadQuantity, e.to_string()))?;
+        let effects =
+            effects::of(&event.envelope, &body).map_err(|e| no(Code::BadQuantity, e.to_string()))?;
+        self.touched = true;
+        let place = events::insert(self.conn(), self.me.no, &event)?;
+        crate::db::branches::say(self.conn(), &mark.hash, &(event.envelope.incarnation, event.envelope.seq))?;
+        self.apply_own(&event.envelope, &effects)?;
+        super::custody::note(self, &body, &effects)?;
+        self.head = head;
+        Ok(Written { place, event, body })
+    }
+
+    /// Whether an item stands on a count.
+    pub(crate) fn counted_on(&self, sku: i64) -> bool {
+        self.counts.contains_key(&sku)
     }
 
     /// The present incarnation's own effects go to its own row.
@@ -494,6 +587,11 @@ impl Node {
         self.counts.insert(sku, Arc::new(count));
     }
 
+    /// An item stands on no count any more.
+    pub(crate) fn stands_on_none(&mut self, sku: i64) {
+        self.counts.remove(&sku);
+    }
+
     /// Reads anew on which counts items stand.
     ///
     /// # Errors
@@ -521,6 +619,9 @@ impl Node {
     /// # Errors
     /// A fault.
     pub(crate) fn settle(&mut self, now: Now, skus: impl IntoIterator<Item = Sku>) -> Answer<()> {
+        if self.me.retired {
+            return Ok(());
+        }
         for sku in skus {
             let no = self.sku_no(&sku)?;
             let row = self.stock(no)?;
@@ -558,7 +659,8 @@ fn load_me(conn: &Connection) -> Result<(Me, Head), Fault> {
     let me =
         incarnations::present(conn)?.ok_or_else(|| Fault::Fatal("no incarnation writes here".to_owned()))?;
     let enrolled = meta::get::<bool>(conn, "enrolled")?.unwrap_or(false);
-    Ok((Me { no: me.no, registered: me.registered && !me.fenced, enrolled }, me.head))
+    let registered = me.registered && !me.fenced && !me.retired;
+    Ok((Me { no: me.no, registered, enrolled, retired: me.retired }, me.head))
 }
 
 impl Rulebook {

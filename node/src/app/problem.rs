@@ -2,6 +2,7 @@
 
 use crate::db::Fault;
 use tradepost_commerce::refusal::{RefundRefusal, Refusal};
+use tradepost_commerce::tender_life::TenderRefusal;
 
 /// Why something did not happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +100,7 @@ codes! {
     SerialsMissing = "SERIALS_MISSING", 422, false, "Serial numbers are missing", "Scan the serial number of every piece.";
     AgeCheckRequired = "AGE_CHECK_REQUIRED", 422, false, "The customer's age must be checked", "Check it and say how, in age_check of the line.";
     StrictStockShort = "STRICT_STOCK_SHORT", 409, true, "Not enough may be promised", "The item is sold only within the rights held here; receive goods or ask the hub for rights.";
+    LeaseExpired = "LEASE_EXPIRED", 409, true, "The node's lease does not hold", "Reach the hub: it renews the lease by itself. Goods in the customer's hand are sold meanwhile; goods that are sold only within rights are not.";
     RightsShort = "RIGHTS_SHORT", 409, true, "Too few rights here", "The detail says how many are free; take fewer, or let somebody allow it where that is possible.";
     ReservationEnded = "RESERVATION_ENDED", 409, false, "The reservation has ended", "It was handed out, cancelled or ran out; the detail says which.";
     ReservationPayment = "RESERVATION_PAYMENT", 409, false, "Paid another way", "A prepaid reservation is handed out with fulfil; any other one is sold on a line of a sale.";
@@ -109,6 +111,7 @@ codes! {
     CartClosed = "CART_CLOSED", 409, false, "The cart is closed", "It is parked, paid or voided; resume it or open a new one.";
     CartEmpty = "CART_EMPTY", 422, false, "The cart is empty", "Scan something first.";
     NoSuchLine = "NO_SUCH_LINE", 404, false, "No such line", "Read the cart again.";
+    NotOwner = "NOT_OWNER", 409, false, "Another till is the cart's custodian", "Ask to be handed it, or clone it where that till can't be reached.";
     NotCustodian = "NOT_CUSTODIAN", 409, false, "Another one holds it", "Only its custodian may finish it.";
     MoreThanSold = "MORE_THAN_SOLD", 422, false, "More than was sold", "The detail says what was sold and what came back before.";
     BadRefund = "BAD_REFUND", 422, false, "The refund makes no sense", "The detail says why.";
@@ -128,9 +131,44 @@ codes! {
     EnrolledCatalog = "ENROLLED_CATALOG", 409, false, "The hub keeps the catalog", "Change it at the hub.";
     NotEnrolled = "NOT_ENROLLED", 409, false, "Not enrolled", "Enrol the node with a code from the hub first.";
     CustomerErased = "CUSTOMER_ERASED", 409, false, "The customer was erased", "That is final: a customer who comes back gets a new id.";
+    NotReadyToRetire = "NOT_READY_TO_RETIRE", 409, false, "Not ready to retire", "Finish what the detail names, or say force.";
+    NodeRetired = "NODE_RETIRED", 409, false, "The node has retired", "Enrol it with a new code from the hub.";
     AlreadyEnrolled = "ALREADY_ENROLLED", 409, false, "Enrolled already", "A node belongs to one store.";
     EnrolmentRefused = "ENROLMENT_REFUSED", 403, false, "The hub refused the code", "Make a new code at the hub; each is good once and for ten minutes.";
     HubUnreachable = "HUB_UNREACHABLE", 503, true, "The hub can't be reached", "Selling goes on; check the cable and the address.";
+    ApprovalRequired = "APPROVAL_REQUIRED", 403, false, "Somebody must allow it", "Send approval with the staff and PIN of somebody whose role is enough; the detail says which.";
+    BadPin = "BAD_PIN", 403, false, "The PIN is wrong", "Type it again; after five wrong ones it is locked for a while.";
+    PinLocked = "PIN_LOCKED", 429, true, "Too many wrong PINs", "Wait as long as the detail says, or ask somebody else.";
+    BadPinFormat = "BAD_PIN_FORMAT", 422, false, "Not a usable PIN", "A PIN has 4 to 12 digits.";
+    UnknownStaff = "UNKNOWN_STAFF", 422, false, "Nobody of that name", "Check the id; who left can't sign on.";
+    FirstStaff = "FIRST_STAFF", 422, false, "A manager comes first", "The first record of staff is an active manager with a PIN.";
+    LastManager = "LAST_MANAGER", 409, false, "The last manager", "Make another manager first.";
+    SignOnRequired = "SIGN_ON_REQUIRED", 403, false, "Nobody is signed on", "Sign on at the till with your PIN.";
+    ShiftRequired = "SHIFT_REQUIRED", 409, false, "No shift is open", "Open a shift at the till first.";
+    ShiftClosing = "SHIFT_CLOSING", 409, false, "The drawer is being counted", "Close the shift and open the next one.";
+    ShiftOpen = "SHIFT_OPEN", 409, false, "A shift is open", "Close it first.";
+    NoShift = "NO_SHIFT", 404, false, "No such shift", "Open a shift first, or read the till again.";
+    OrphanShift = "ORPHAN_SHIFT", 409, false, "A lost shift waits", "Close the shift of the lost node first, with a count of the drawer.";
+    TillElsewhere = "TILL_ELSEWHERE", 409, false, "The till is another node's", "Close its shift there, or use another till.";
+    CountMissing = "COUNT_MISSING", 422, false, "A drawer was not counted", "Give what lies in the drawer, one of each currency.";
+    BadCash = "BAD_CASH", 422, false, "The cash makes no sense", "Name each currency and each note once; their sum is the sum.";
+    ReasonMissing = "REASON_MISSING", 422, false, "A reason is missing", "Say why.";
+    NotInDrawer = "NOT_IN_DRAWER", 409, false, "Not that much in the drawer", "The detail says what should be there.";
+    DifferenceNeedsApproval = "DIFFERENCE_NEEDS_APPROVAL", 403, false, "The drawer is off", "Count again, or let a manager allow it.";
+    NoPrinter = "NO_PRINTER", 409, false, "The till has no printer", "Set one, or show the paper on the screen.";
+    BadPrinter = "BAD_PRINTER", 422, false, "Not a usable printer", "Name it as tcp://HOST:PORT or file:/PATH.";
+    TenderUnsettled = "TENDER_UNSETTLED", 409, true, "A tender is still open", "Ask the terminal again, or undo the tender; the detail says which.";
+    TenderClaimed = "TENDER_CLAIMED", 409, false, "A document claims it", "Only a refund gives the money back.";
+    NoSuchTenderStep = "NO_SUCH_TENDER_STEP", 409, false, "The tender can't go that way", "Read it again; the detail says where it stands.";
+    NotForThisTender = "NOT_FOR_THIS_TENDER", 422, false, "Not for this kind of money", "The detail says what it can't do.";
+    OverFloorLimit = "OVER_FLOOR_LIMIT", 422, false, "Too much for a card offline", "Take less on this card, another means, or wait until the terminal is online.";
+    OverStoredSum = "OVER_STORED_SUM", 422, false, "Too many cards wait", "Take another means, or wait until stored cards were forwarded.";
+    OverQuota = "OVER_QUOTA", 422, false, "More than may be used here", "The detail says what is left of it here.";
+    NoBankAccount = "NO_BANK_ACCOUNT", 409, false, "No account to pay to", "Set the store's bank account first.";
+    VoidOtherShift = "VOID_OTHER_SHIFT", 409, false, "The sale is of another shift", "Refund it.";
+    VoidRefundedBefore = "VOID_REFUNDED_BEFORE", 409, false, "Something of it came back", "Refund the rest.";
+    VoidChangeGiven = "VOID_CHANGE_GIVEN", 409, false, "Change was given", "Refund it.";
+    NoReceiptCap = "NO_RECEIPT_CAP", 422, false, "Too much without a receipt", "The detail says how much may be given back.";
     Unauthorized = "UNAUTHORIZED", 401, false, "Who are you?", "Sign in.";
     Forbidden = "FORBIDDEN", 403, false, "Not allowed", "Ask somebody who may.";
     EngineNotReady = "ENGINE_NOT_READY", 501, false, "Not built yet", "This part comes with a later version.";
@@ -213,6 +251,25 @@ impl From<RefundRefusal> for Problem {
             _ => Code::BadRefund,
         };
         pointed(code, refusal.code(), refusal.pointer(), refusal.to_string())
+    }
+}
+
+impl From<TenderRefusal> for Stop {
+    fn from(refusal: TenderRefusal) -> Self {
+        let code = match &refusal {
+            TenderRefusal::NoSuchStep { .. } => Code::NoSuchTenderStep,
+            TenderRefusal::ClaimedByDocument => Code::TenderClaimed,
+            TenderRefusal::NotForThisKind { .. } => Code::NotForThisTender,
+            TenderRefusal::OverFloorLimit { .. } => Code::OverFloorLimit,
+            TenderRefusal::OverStoredSum { .. } => Code::OverStoredSum,
+            TenderRefusal::OverQuota { .. } => Code::OverQuota,
+            TenderRefusal::BadAmount { .. } | TenderRefusal::Overflow(_) => Code::BadMoney,
+        };
+        let amount = matches!(code, Code::NoSuchTenderStep | Code::TenderClaimed | Code::NotForThisTender);
+        match amount {
+            true => no(code, refusal.to_string()),
+            false => no_at(code, "/amount", refusal.to_string()),
+        }
     }
 }
 

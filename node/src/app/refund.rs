@@ -1,147 +1,383 @@
-//! The way back: a refund against a sale of this node (`facts.md` §4, Refund shares).
+//! The way back: refunds against sales, and without a receipt (`facts.md` §4, Refund right and Refund shares).
+//!
+//! Whoever sold holds the refund right, without a byte until it moves. Another node's sale is refunded here only where a
+//! manager allows it, and as `unverified`: what exceeds the original after merging is a person's to look at.
 
-use super::books::{self, Booked, business_day};
+use super::books::{self, Booked};
 use super::clock::Now;
+use super::custody;
 use super::node::Node;
-use super::problem::{Answer, Code, no, no_at};
-use super::request::{PayOut, RefundRequest, hash_of, same_request};
-use crate::db::documents::{self, DocumentKind, Entry};
-use crate::db::events;
+use super::policy::Act;
+use super::problem::{Answer, Code, Stop, no, no_at};
+use super::refund_money::{self, Paid};
+use super::request::{Back, RefundRequest, Till, hash_of, same_request};
+use super::shift_desk::at_counter;
+use super::staff::{self, Approved, Used};
+use crate::db::documents::{self, DocumentKind, Entry, RequestHash};
 use crate::db::incarnations::{self, Part};
+use crate::db::{events, meta};
 use rusqlite::Connection;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tradepost_commerce::basket::{Basket, Shop, Wanted};
+use tradepost_commerce::checkout::quote;
 use tradepost_commerce::document::{
-    Basis, Condition, LineKind, OriginalSale, RefundDocument, RefundInputs, Tender, TenderKind, TenderState,
+    Basis, Condition, LineKind, OriginalSale, RefundDocument, RefundInputs, RefundLineInput, StaffId,
 };
 use tradepost_commerce::money::Money;
 use tradepost_commerce::refund::{Return, lines_of, refund_due, rules_of, settle_refund};
-use tradepost_sync::body::{Body, Moved, RefundCommitted, SaleCommitted, Verification};
+use tradepost_commerce::refund_right::within_cap;
+use tradepost_commerce::time::UtcMs;
+use tradepost_sync::body::{
+    Body, CustodyMark, CustodyObject, Moved, RefundCommitted, SaleCommitted, Verification,
+};
 use tradepost_sync::ids::Id;
 use tradepost_sync::rights;
+
+/// Under which name the most that is given back without a receipt is kept.
+const CAP_KEY: &str = "refund.no_receipt_max";
+/// The most that is given back without a receipt where nobody says otherwise, in minor units.
+pub const NO_RECEIPT_MAX: Money = Money(5_000);
+
+/// A refund that is decided and waits to be booked.
+pub(crate) struct Decided {
+    /// The document.
+    pub(crate) document: RefundDocument,
+    /// Whose refund right it is.
+    pub(crate) right: Right,
+    /// The customer of the sale.
+    pub(crate) customer: Option<Id>,
+    /// Who allowed what, beyond what anybody may.
+    pub(crate) allowed: Vec<(Act, StaffId)>,
+    /// It cancels the whole sale in its shift.
+    pub(crate) void: bool,
+}
+
+/// Who holds the refund right of a sale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// This node, since the sale.
+    Here,
+    /// This node, since it was handed to it.
+    Taken(CustodyMark),
+    /// Somebody else; or nobody, without a receipt.
+    Elsewhere,
+}
 
 /// Books a refund. The same request again answers the same document.
 ///
 /// # Errors
-/// Every "no" of a refund; then nothing was stored. Or a fault.
-pub fn refund(node: &mut Node, now: Now, request: &RefundRequest) -> Answer<Booked> {
+/// Every "no" of a refund, `APPROVAL_REQUIRED`; then nothing was stored. Or a fault.
+pub fn refund(
+    node: &mut Node,
+    now: Now,
+    request: &RefundRequest,
+    approved: Option<&Approved>,
+) -> Answer<Booked> {
     let hash = hash_of(request);
     if let Some(found) = documents::find(node.conn(), &request.id)? {
         let place = same_request(&found, DocumentKind::Refund, hash)?;
         return Booked::load(node.conn(), place);
     }
-    let sale = sale_of(node, request)?;
-    let document = decide(node, request, &sale)?;
+    let decided = decide(node, now, request, approved, None)?;
+    let paper = Paper {
+        id: request.id,
+        request: hash,
+        till: &request.till,
+        approver: &request.approver,
+        exchange: None,
+    };
+    book(node, now, decided, &paper)
+}
+
+/// What a refund is booked under.
+pub(crate) struct Paper<'a> {
+    /// The client's id.
+    pub(crate) id: Id,
+    /// Hash of the client's request.
+    pub(crate) request: RequestHash,
+    /// The till.
+    pub(crate) till: &'a Till,
+    /// Who is named by the client as having allowed it; a store with staff asks for their PIN instead.
+    pub(crate) approver: &'a Option<StaffId>,
+    /// Ties it to the sale of an exchange.
+    pub(crate) exchange: Option<Id>,
+}
+
+/// Books a decided refund: number, event, index, what came back so far. Nothing refuses after the first write.
+pub(crate) fn book(node: &mut Node, now: Now, decided: Decided, paper: &Paper<'_>) -> Answer<Booked> {
+    let Decided { document, right, customer, allowed, void } = decided;
+    let till = paper.till.name();
+    let day = at_counter(node, now, till)?;
     let moved = moved(node, &document)?;
-    let receipt = node.next_number(request.till.name())?;
-    let day = business_day(&node.rulebook, now.trading);
-    let void = covers_all(&document, &sale);
+    let receipt = node.next_number(till)?;
+    let reason = document.inputs.reason.clone();
+    for (act, by) in &allowed {
+        let used = Used { act: *act, object: Some(paper.id), by: by.clone(), reason: &reason };
+        staff::note(node, now, Some(till), &used)?;
+    }
     let body = Body::from(RefundCommitted {
-        refund_id: request.id,
+        refund_id: paper.id,
         client_made: true,
         receipt: receipt.clone(),
         business_day: day,
-        customer: sale.customer,
+        customer,
         document: document.clone(),
         moved,
-        verification: Verification::Verified,
-        void: void && sale.business_day == day,
-        approver: request.approver.clone(),
-        exchange: None,
-        right: None,
+        verification: match right {
+            Right::Elsewhere => Verification::Unverified,
+            Right::Here | Right::Taken(_) => Verification::Verified,
+        },
+        void,
+        approver: allowed.into_iter().next().map(|(_, by)| by).or_else(|| paper.approver.clone()),
+        exchange: paper.exchange,
+        right: match right {
+            Right::Taken(mark) => Some(mark),
+            Right::Here | Right::Elsewhere => None,
+        },
     });
-    let written = node.write(now, Some(request.till.name()), None, body)?;
+    let written = node.write(now, Some(till), None, body)?;
     node.take_number(&receipt);
     let entry = Entry {
-        id: &request.id,
+        id: &paper.id,
         kind: DocumentKind::Refund,
-        request: Some(hash),
+        request: Some(paper.request),
         receipt: Some(&receipt),
         day: Some(day),
     };
     documents::insert(node.conn(), written.place, &entry)?;
-    note_basis(node.conn(), &request.sale, &document)?;
+    if let Some(original) = &document.inputs.original {
+        note_basis(node.conn(), &Id(original.sale_id), &document)?;
+    }
     node.settle(now, document.inputs.lines.iter().map(|line| line.sku.clone()))?;
     Ok(Booked::fresh(written))
 }
 
-fn sale_of(node: &Node, request: &RefundRequest) -> Answer<Box<SaleCommitted>> {
-    let missing = || no_at(Code::NotFound, "/sale_id", format!("no sale {}", request.sale));
-    let found = documents::find(node.conn(), &request.sale)?.ok_or_else(missing)?;
-    only_here(node, found.place)?;
-    match books::Booked::load(node.conn(), found.place)?.body {
-        Body::SaleCommitted(sale) => Ok(sale),
-        _ => Err(missing()),
+/// Decides a refund. `internal` is a tender that settles part of it inside an exchange.
+pub(crate) fn decide(
+    node: &mut Node,
+    now: Now,
+    request: &RefundRequest,
+    approved: Option<&Approved>,
+    bought: Option<Money>,
+) -> Answer<Decided> {
+    let Some(id) = request.sale else { return decide_without_receipt(node, now, request, approved, bought) };
+    let known = Known::load(node.conn(), &id)?;
+    let right = right_of(node, &known)?;
+    let mut allowed = Vec::new();
+    let till = request.till.name();
+    match right {
+        Right::Elsewhere => {
+            let by = staff::allow(node, Some(till), Act::RefundUnverified, approved)?;
+            // A store that asks nobody for a PIN has nobody who could answer for it.
+            let by = by.ok_or_else(elsewhere)?;
+            allowed.push((Act::RefundUnverified, by));
+        }
+        Right::Here | Right::Taken(_) => {
+            staff::allow(node, Some(till), Act::Refund, approved)?;
+        }
     }
-}
-
-/// Another node's sale is refunded there: two nodes that part must not pay back the same line (`model.md` §5).
-fn only_here(node: &Node, place: i64) -> Answer<()> {
-    let author = incarnations::by_no(node.conn(), events::parts(place).0)?;
-    if author.is_some_and(|author| matches!(author.part, Part::Other | Part::OtherLone)) {
-        return Err(no_at(
-            Code::NotCustodian,
-            "/sale_id",
-            "another node of the store sold it and may refund it",
-        ));
-    }
-    Ok(())
-}
-
-fn decide(node: &Node, request: &RefundRequest, sale: &SaleCommitted) -> Answer<RefundDocument> {
-    let before = documents::refunded(node.conn(), &request.sale)?;
-    let returns: Vec<Return> = request
-        .lines
-        .iter()
-        .map(|line| Return {
-            line: line.line,
-            quantity: line.quantity,
-            condition: line.condition,
-            serials: line.serials.clone(),
-        })
-        .collect();
-    let lines = lines_of(&sale.document, &returns, &before)?;
+    let sale = &known.sale;
+    let before = documents::refunded(node.conn(), &id)?;
+    let lines = lines_of(&sale.document, &returns(request)?, &before)?;
     let mut inputs = RefundInputs {
         rules: rules_of(&sale.document),
-        original: Some(OriginalSale {
-            sale_id: request.sale.0,
-            series: sale.receipt.series.clone(),
-            n: sale.receipt.n,
-            store: None,
-        }),
+        original: Some(known.original()),
         lines,
         reason: request.reason.clone(),
         tenders: Vec::new(),
     };
     let due = refund_due(&inputs)?;
-    inputs.tenders = tenders(request.pay_out, due.total, due.cash_due);
+    let paid = Paid::of(node.conn(), &id, &sale.document)?;
+    let out = refund_money::pay_out(request.pay_out, due.total, bought, &paid, &inputs.rules)?;
+    if out.another_way
+        && let Some(by) = staff::allow(node, Some(till), Act::RefundOtherTender, approved)?
+    {
+        allowed.push((Act::RefundOtherTender, by));
+    }
+    inputs.tenders = out.tenders;
     let outcome = settle_refund(&inputs)?;
-    Ok(RefundDocument { inputs, outcome })
+    let document = RefundDocument { inputs, outcome };
+    let void = covers_all(&document, sale) && known.same_shift(node, now, till)?;
+    Ok(Decided { document, right, customer: sale.customer, allowed, void })
 }
 
-fn tenders(pay_out: PayOut, total: Money, cash_due: Money) -> Vec<Tender> {
-    let (kind, amount) = match pay_out {
-        PayOut::Cash => (TenderKind::Cash, cash_due),
-        PayOut::Card => (TenderKind::Card, total),
-    };
-    if amount.is_zero() && pay_out == PayOut::Card {
-        return Vec::new();
+fn elsewhere() -> Stop {
+    no_at(Code::NotCustodian, "/sale_id", "another node of the store sold it and may refund it")
+}
+
+/// A sale as it is known here.
+pub(crate) struct Known {
+    /// The sale.
+    pub(crate) sale: Box<SaleCommitted>,
+    /// Its event.
+    pub(crate) booked: Booked,
+}
+
+impl Known {
+    /// Finds a sale by its id.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` at `/sale_id`; or a fault.
+    pub(crate) fn load(conn: &Connection, id: &Id) -> Answer<Self> {
+        let missing = || no_at(Code::NotFound, "/sale_id", format!("no sale {id}"));
+        let found = documents::find(conn, id)?.ok_or_else(missing)?;
+        let booked = Booked::load(conn, found.place)?;
+        match booked.body.clone() {
+            Body::SaleCommitted(sale) => Ok(Self { sale, booked }),
+            _ => Err(missing()),
+        }
     }
-    let state = TenderState::Captured;
-    vec![Tender {
-        key: None,
-        kind,
-        amount,
-        foreign: None,
-        state,
-        reference: None,
-        pool: None,
+
+    /// How refunds name it.
+    pub(crate) fn original(&self) -> OriginalSale {
+        OriginalSale {
+            sale_id: self.sale.sale_id.0,
+            series: self.sale.receipt.series.clone(),
+            n: self.sale.receipt.n,
+            store: None,
+        }
+    }
+
+    /// Whether the till's present shift sold it; without shifts, whether it was sold there on this business day.
+    pub(crate) fn same_shift(&self, node: &mut Node, now: Now, till: &str) -> Answer<bool> {
+        let of_here = self.booked.event.envelope.incarnation == node.head.incarnation
+            && self.booked.event.envelope.till.as_deref() == Some(till);
+        let of_shift = self.booked.event.envelope.shift;
+        let running = node.desk(till)?.running.as_ref().map(|running| running.shift.number());
+        let today = books::business_day(&node.rulebook, now.trading);
+        let same = match running {
+            Some(_) => of_shift == running,
+            None => of_shift.is_none() && self.sale.business_day == today,
+        };
+        Ok(of_here && same)
+    }
+}
+
+/// Who holds the right to refund a sale (`facts.md` §4).
+///
+/// # Errors
+/// A fault.
+pub(crate) fn right_of(node: &Node, known: &Known) -> Answer<Right> {
+    let object = CustodyObject::Refund(known.sale.sale_id);
+    if let Some(custody) = custody::of(node.conn(), &object)? {
+        let mine = custody.owner == node.head.incarnation && !custody.terminal;
+        let mark = CustodyMark { epoch: custody.epoch, n: custody.n };
+        return Ok(if mine { Right::Taken(mark) } else { Right::Elsewhere });
+    }
+    let author = incarnations::by_no(node.conn(), events::parts(known.booked.place).0)?;
+    let other = author.is_some_and(|author| matches!(author.part, Part::Other | Part::OtherLone));
+    Ok(if other { Right::Elsewhere } else { Right::Here })
+}
+
+fn returns(request: &RefundRequest) -> Answer<Vec<Return>> {
+    let one = |(index, line): (usize, &super::request::RefundLine)| match &line.back {
+        Back::Line(at) => Ok(Return {
+            line: *at,
+            quantity: line.quantity,
+            condition: line.condition,
+            serials: line.serials.clone(),
+        }),
+        Back::Item(_) => {
+            Err(no_at(Code::UnknownField, format!("/lines/{index}/sku"), "a sale's lines are named by line"))
+        }
+    };
+    request.lines.iter().enumerate().map(one).collect()
+}
+
+/// Without a receipt: at today's price, up to the policy's cap, and only where somebody allows it.
+fn decide_without_receipt(
+    node: &mut Node,
+    now: Now,
+    request: &RefundRequest,
+    approved: Option<&Approved>,
+    bought: Option<Money>,
+) -> Answer<Decided> {
+    let till = request.till.name();
+    let by = staff::allow(node, Some(till), Act::RefundNoReceipt, approved)?;
+    let rulebook = Arc::clone(&node.rulebook);
+    let mut lines = Vec::new();
+    for (index, line) in request.lines.iter().enumerate() {
+        let at = |field: &str| format!("/lines/{index}/{field}");
+        let Back::Item(sku) = &line.back else {
+            return Err(no_at(Code::MissingField, at("sku"), "without a receipt an item is named by sku"));
+        };
+        let item = node.item(sku)?;
+        let shop = Shop { settings: &rulebook.settings, prices: &item.book, now: UtcMs(now.trading) };
+        let mut basket = Basket::default();
+        basket.add(&item.item.product, Wanted::Quantity(line.quantity), shop)?;
+        // No promotion of today says what was paid then.
+        let counter =
+            tradepost_commerce::checkout::Counter { promotions: &[], ..Node::counter(&rulebook, now) };
+        let (inputs, due) = quote(&basket, counter)?;
+        let (input, outcome) = (&inputs.lines[0], &due.lines[0]);
+        lines.push(RefundLineInput {
+            line: None,
+            sku: input.sku.clone(),
+            name: input.name.clone(),
+            unit: input.unit.clone(),
+            tax: input.tax.clone(),
+            sold: input.quantity,
+            sold_net: outcome.net,
+            sold_tax: outcome.tax,
+            quantity: line.quantity,
+            condition: line.condition,
+            basis: Basis::default(),
+            serials: line.serials.clone(),
+            kind: input.kind.clone(),
+            price_source: Some(input.price_source.clone()),
+        });
+    }
+    let mut inputs = RefundInputs {
+        rules: rulebook.settings.rules(),
         original: None,
-    }]
+        lines,
+        reason: request.reason.clone(),
+        tenders: Vec::new(),
+    };
+    let due = refund_due(&inputs)?;
+    let cap = no_receipt_max(node.conn())?;
+    within_cap(&inputs.lines, due.total, cap).map_err(|_| {
+        let currency = inputs.rules.currency;
+        let detail = format!("at most {} is given back without a receipt", cap.text(currency));
+        no(Code::NoReceiptCap, detail)
+    })?;
+    let out = refund_money::pay_out(request.pay_out, due.total, bought, &Paid::nothing(), &inputs.rules)?;
+    inputs.tenders = out.tenders;
+    let outcome = settle_refund(&inputs)?;
+    let allowed = by.map(|by| (Act::RefundNoReceipt, by)).into_iter().collect();
+    let document = RefundDocument { inputs, outcome };
+    Ok(Decided { document, right: Right::Elsewhere, customer: None, allowed, void: false })
+}
+
+/// The most that is given back without a receipt.
+///
+/// # Errors
+/// A fault.
+pub fn no_receipt_max(conn: &Connection) -> Answer<Money> {
+    Ok(meta::get(conn, CAP_KEY)?.unwrap_or(NO_RECEIPT_MAX))
+}
+
+/// Sets the most that is given back without a receipt.
+///
+/// # Errors
+/// `BAD_MONEY` below nothing, `APPROVAL_REQUIRED`; or a fault.
+pub fn set_no_receipt_max(node: &mut Node, now: Now, most: Money, approved: Option<&Approved>) -> Answer<()> {
+    if most.0 < 0 {
+        return Err(no_at(Code::BadMoney, "/no_receipt_max", "it is not below nothing"));
+    }
+    if let Some(by) = staff::allow(node, None, Act::Policy, approved)? {
+        staff::note(node, now, None, &Used { act: Act::Policy, object: None, by, reason: CAP_KEY })?;
+    }
+    meta::set(node.conn(), CAP_KEY, &most)?;
+    node.touch();
+    Ok(())
 }
 
 /// Goods to be sold again mint rights; what is waste is booked in and out and moves nothing.
 fn moved(node: &Node, document: &RefundDocument) -> Answer<Vec<Moved>> {
     let standing = node.standing(&crate::db::stock::Stock::default());
-    let one = |line: &tradepost_commerce::document::RefundLineInput| {
+    let one = |line: &RefundLineInput| {
         if line.condition == Condition::Waste || line.kind != LineKind::Goods {
             return Ok(Moved::default());
         }
@@ -174,4 +410,47 @@ fn covers_all(document: &RefundDocument, sale: &SaleCommitted) -> bool {
         of_line.map(|l| l.quantity.0).sum()
     };
     sale.document.inputs.lines.iter().enumerate().all(|(index, line)| back(index) == line.quantity.0)
+}
+
+/// What a refund of a sale could still be.
+#[derive(Clone, Debug)]
+pub struct Quote {
+    /// The sale.
+    pub booked: Booked,
+    /// What is left of each line, in thousandths.
+    pub left: Vec<(u16, i64)>,
+    /// Who holds the refund right.
+    pub right: Right,
+    /// What each tender paid and what is left of it.
+    pub paid: Vec<refund_money::Part>,
+    /// The present shift sold it.
+    pub same_shift: bool,
+}
+
+/// Looks a sale up for a refund.
+///
+/// # Errors
+/// `NOT_FOUND`; or a fault.
+pub fn look(node: &mut Node, now: Now, id: &Id, till: &str) -> Answer<Quote> {
+    let known = Known::load(node.conn(), id)?;
+    let right = right_of(node, &known)?;
+    let before: BTreeMap<u16, Basis> = documents::refunded(node.conn(), id)?;
+    let left = tradepost_commerce::refund_right::left(&known.sale.document, &before)
+        .map_err(|e| no(Code::BadMoney, e.to_string()))?;
+    let paid = Paid::of(node.conn(), id, &known.sale.document)?;
+    let same_shift = known.same_shift(node, now, till)?;
+    let left = left.into_iter().map(|(line, quantity)| (line, quantity.0)).collect();
+    Ok(Quote { booked: known.booked, left, right, paid: paid.parts, same_shift })
+}
+
+/// A sale by what the customer shows: a number as it is printed, or its code.
+///
+/// # Errors
+/// `NOT_FOUND`; or a fault.
+pub fn by_number(conn: &Connection, number: &str) -> Answer<Id> {
+    let booked = books::find_by_number(conn, number)?;
+    match &booked.body {
+        Body::SaleCommitted(sale) => Ok(sale.sale_id),
+        _ => Err(no(Code::NotFound, format!("{number} is no sale"))),
+    }
 }

@@ -2,6 +2,7 @@
 //! key as its proof.
 
 use super::enrol::{Hub, hub};
+use crate::db::incarnations::{self, Part};
 use crate::db::{Fault, meta};
 use rusqlite::Connection;
 use tradepost_sync::ids::Incarnation;
@@ -13,4 +14,14 @@ use tradepost_sync::ids::Incarnation;
 pub fn forgotten(conn: &Connection) -> Result<Option<(Hub, Incarnation)>, Fault> {
     let (Some(hub), Some(forgotten)) = (hub(conn)?, meta::get(conn, "forgotten")?) else { return Ok(None) };
     Ok(Some((hub, forgotten)))
+}
+
+/// Whom else this machine wrote with before, as far as it remembers: memory that was lost again before the hub had heard
+/// of the first loss must not read as a second machine.
+///
+/// # Errors
+/// [`Fault`].
+pub fn earlier(conn: &Connection) -> Result<Vec<Incarnation>, Fault> {
+    let own = incarnations::all(conn)?.into_iter().filter(|known| known.part == Part::Lost);
+    Ok(own.map(|known| known.id()).collect())
 }

@@ -3,7 +3,9 @@
 use super::problem::{Answer, Code, no, no_at};
 use crate::db::documents::RequestHash;
 use serde::Serialize;
-use tradepost_commerce::document::{AgeCheck, Condition, Discount, Exemption, Sku, StaffId, Tender};
+use tradepost_commerce::document::{
+    AgeCheck, Condition, Discount, Exemption, Sku, StaffId, Tender, TenderKind,
+};
 use tradepost_commerce::money::Money;
 use tradepost_commerce::quantity::Quantity;
 use tradepost_sync::ids::{Id, Incarnation};
@@ -48,6 +50,15 @@ pub enum Wish {
     Sku(Sku),
     /// Whatever a scanner read.
     Code(String),
+    /// A voucher or gift card to be sold.
+    Voucher {
+        /// Which of the two.
+        kind: TenderKind,
+        /// What is printed on it.
+        code: String,
+        /// What is paid for it.
+        amount: Money,
+    },
 }
 
 /// One line of a sale.
@@ -92,11 +103,20 @@ pub struct SaleRequest {
     pub expected_total: Option<Money>,
 }
 
+/// What comes back on a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Back {
+    /// A line of the sale, by its index.
+    Line(u16),
+    /// An item, where there is no receipt.
+    Item(Sku),
+}
+
 /// One line that comes back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RefundLine {
-    /// Index of the line in the sale.
-    pub line: u16,
+    /// What.
+    pub back: Back,
     /// How much.
     pub quantity: Quantity,
     /// In what state.
@@ -112,6 +132,8 @@ pub enum PayOut {
     Cash,
     /// To the card.
     Card,
+    /// The way it was paid: what still waits for its money first, then in order.
+    Original,
 }
 
 /// A refund.
@@ -121,8 +143,8 @@ pub struct RefundRequest {
     pub id: Id,
     /// The till.
     pub till: Till,
-    /// The sale.
-    pub sale: Id,
+    /// The sale; none where there is no receipt.
+    pub sale: Option<Id>,
     /// Why.
     pub reason: String,
     /// Who allowed it.
@@ -131,6 +153,45 @@ pub struct RefundRequest {
     pub lines: Vec<RefundLine>,
     /// How it is paid out.
     pub pay_out: PayOut,
+}
+
+/// A sale that is cancelled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VoidRequest {
+    /// The client's id.
+    pub id: Id,
+    /// The till.
+    pub till: Till,
+    /// The sale.
+    pub sale: Id,
+    /// Why.
+    pub reason: String,
+}
+
+/// Goods that come back, and goods that go out for them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExchangeRequest {
+    /// The client's id; those of the refund and of the sale are made of it.
+    pub id: Id,
+    /// What comes back.
+    pub refund: RefundRequest,
+    /// What goes out.
+    pub sale: SaleRequest,
+}
+
+/// A receivable that is paid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReceivableRequest {
+    /// The client's id.
+    pub id: Id,
+    /// The till.
+    pub till: Till,
+    /// The sale that is owed for.
+    pub sale: Id,
+    /// The tender that failed.
+    pub key: Id,
+    /// What is paid.
+    pub tenders: Vec<Tender>,
 }
 
 /// Goods that came.

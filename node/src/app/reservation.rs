@@ -4,6 +4,7 @@ use super::clock::Now;
 use super::custody;
 use super::node::Node;
 use super::problem::{Answer, Code, Stop, no, no_at};
+use super::request::Till;
 use crate::db::reservations::{self, Reservation, State};
 use crate::db::stock::Stock;
 use crate::db::{Fault, catalog};
@@ -39,6 +40,14 @@ pub fn find(conn: &Connection, id: &Id) -> Answer<Reservation> {
 /// # Errors
 /// `NOT_FOUND`, `RESERVATION_ENDED`, `RESERVATION_PAYMENT`, `NOT_CUSTODIAN`; then nothing was stored. Or a fault.
 pub fn fulfil(node: &mut Node, now: Now, id: &Id) -> Answer<()> {
+    fulfil_at(node, now, id, None)
+}
+
+/// The same at a till, whose shift tells how many prepaid orders it handed out.
+///
+/// # Errors
+/// As [`fulfil`], and `SHIFT_REQUIRED`, `SHIFT_CLOSING`, `SIGN_ON_REQUIRED`.
+pub fn fulfil_at(node: &mut Node, now: Now, id: &Id, till: Option<&Till>) -> Answer<()> {
     let reservation = find(node.conn(), id)?;
     if state_name(&reservation) == "fulfilled" {
         return Ok(());
@@ -51,7 +60,10 @@ pub fn fulfil(node: &mut Node, now: Now, id: &Id) -> Answer<()> {
     let (custody, _) = step(node, &reservation, End::Fulfilled)?;
     let (sku, units) = (sku_of(node, &reservation)?, reservation.units);
     let body = ReservationFulfilled { reservation: *id, sku, units, custody };
-    node.write(now, None, None, body.into())?;
+    if let Some(till) = till {
+        super::shift_desk::at_counter(node, now, till.name())?;
+    }
+    node.write(now, till.map(Till::name), None, body.into())?;
     Ok(())
 }
 

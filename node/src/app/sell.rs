@@ -1,41 +1,52 @@
 //! A sale in one call, and the booking that every sale ends in (`house.md`, A sale).
 
-use super::books::{Booked, business_day};
+use super::books::Booked;
+use super::carts;
 use super::clock::Now;
+use super::lease;
 use super::lend;
 use super::lookup::scan;
 use super::node::{Node, Rulebook, ShelfItem};
+use super::policy::Act;
 use super::problem::{Answer, Code, no, no_at};
 use super::request::{SaleLine, SaleRequest, Till, Wish, hash_of, same_request};
 use super::reservation::{self, HandedOver};
+use super::shift_desk::at_counter;
+use super::staff::{self, Approved};
+use super::tender;
+use super::voucher;
 use crate::db::documents::{self, DocumentKind, Entry, RequestHash};
 use crate::db::{customers, stock::Stock};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use tradepost_commerce::basket::{Basket, Shop, Wanted};
-use tradepost_commerce::checkout::check_out;
-use tradepost_commerce::document::{LineKind, SaleDocument, Sku, Tender};
-use tradepost_commerce::money::Money;
+use tradepost_commerce::basket::{Basket, BasketLine, Shop, Wanted};
+use tradepost_commerce::calc::Due;
+use tradepost_commerce::checkout::{check_out, ready};
+use tradepost_commerce::document::{Discount, LineKind, SaleDocument, SaleInputs, Sku, StaffId, Tender};
+use tradepost_commerce::money::{Money, Overflow};
 use tradepost_commerce::product::StockPolicy;
 use tradepost_commerce::quantity::{Quantity, THOUSAND};
+use tradepost_commerce::ring_up;
 use tradepost_commerce::time::UtcMs;
 use tradepost_sync::body::{Body, Moved, SaleCommitted};
 use tradepost_sync::ids::{Id, derived_id};
-use tradepost_sync::rights;
+use tradepost_sync::rights::{self, Standing};
 
 /// Books a sale. The same request again answers the same document.
 ///
 /// # Errors
 /// Every "no" of a sale; then nothing was stored. Or a fault.
-pub fn sell(node: &mut Node, now: Now, request: &SaleRequest) -> Answer<Booked> {
+pub fn sell(node: &mut Node, now: Now, request: &SaleRequest, approved: Option<&Approved>) -> Answer<Booked> {
     let hash = hash_of(request);
     if let Some(found) = documents::find(node.conn(), &request.id)? {
         let place = same_request(&found, DocumentKind::Sale, hash)?;
         return Booked::load(node.conn(), place);
     }
-    let (basket, asked) = fill(node, now, request)?;
+    let (basket, asked) = fill(node, now, request, approved)?;
     let rulebook = Arc::clone(&node.rulebook);
-    let document = pay(&basket, &rulebook, now, request.tenders.clone(), request.expected_total)?;
+    let mut tenders = request.tenders.clone();
+    tender::complete(node, &mut tenders)?;
+    let document = pay(&basket, &rulebook, now, tenders, request.expected_total)?;
     let handed_over = reservation::handed_over(node, &document, &asked)?;
     let sale = Sold {
         id: Some(request.id),
@@ -45,6 +56,8 @@ pub fn sell(node: &mut Node, now: Now, request: &SaleRequest) -> Answer<Booked> 
         customer: request.customer,
         document,
         handed_over,
+        sealed: false,
+        exchange: None,
     };
     book(node, now, sale)
 }
@@ -60,11 +73,18 @@ pub(crate) fn pay(
     tenders: Vec<Tender>,
     expected: Option<Money>,
 ) -> Answer<SaleDocument> {
-    let document = check_out(basket, Node::counter(rulebook, now), tenders)?;
+    as_expected(check_out(basket, Node::counter(rulebook, now), tenders)?, expected)
+}
+
+/// A document that comes to what the caller thinks it does.
+///
+/// # Errors
+/// `TOTAL_CHANGED`.
+pub(crate) fn as_expected(document: SaleDocument, expected: Option<Money>) -> Answer<SaleDocument> {
     let total = document.outcome.settlement.total;
     match expected {
         Some(expected) if expected != total => {
-            let currency = rulebook.settings.currency;
+            let currency = document.inputs.rules.currency;
             let detail = format!("it comes to {}, not {}", total.text(currency), expected.text(currency));
             Err(no_at(Code::TotalChanged, "/expected_total", detail))
         }
@@ -72,7 +92,63 @@ pub(crate) fn pay(
     }
 }
 
-fn fill(node: &mut Node, now: Now, request: &SaleRequest) -> Answer<(Basket, Asked)> {
+/// The basket of a sale that hands over no reservations.
+///
+/// # Errors
+/// Every "no" of its lines and discounts; or a fault.
+pub(crate) fn fill_basket(
+    node: &mut Node,
+    now: Now,
+    request: &SaleRequest,
+    approved: Option<&Approved>,
+) -> Answer<Basket> {
+    let (basket, asked) = fill(node, now, request, approved)?;
+    match asked.first() {
+        None => Ok(basket),
+        Some((line, ..)) => {
+            let detail = "a reservation is handed over by a sale of its own";
+            Err(no_at(Code::UnknownField, format!("/lines/{line}/reservation"), detail))
+        }
+    }
+}
+
+/// What a basket comes to, once everything that its items ask for is there.
+///
+/// # Errors
+/// Every "no" that comes before money.
+pub(crate) fn ready_to_pay(node: &Node, now: Now, basket: &Basket) -> Answer<(SaleInputs, Due)> {
+    if basket.lines.is_empty() {
+        return Err(no(Code::EmptyBasket, "there is nothing to sell"));
+    }
+    Ok(ready(basket, Node::counter(&node.rulebook, now))?)
+}
+
+/// The document of inputs that are settled but for their tenders.
+///
+/// # Errors
+/// What is wrong with the tenders; `TOTAL_CHANGED`.
+pub(crate) fn settled(
+    inputs: SaleInputs,
+    tenders: Vec<Tender>,
+    expected: Option<Money>,
+) -> Answer<SaleDocument> {
+    let inputs = SaleInputs { tenders, ..inputs };
+    let outcome = ring_up(&inputs)?;
+    as_expected(SaleDocument { inputs, outcome }, expected)
+}
+
+/// A figure that can't be.
+pub(crate) fn bad_money(overflow: &Overflow) -> super::Stop {
+    no(Code::BadMoney, overflow.to_string())
+}
+
+fn fill(
+    node: &mut Node,
+    now: Now,
+    request: &SaleRequest,
+    approved: Option<&Approved>,
+) -> Answer<(Basket, Asked)> {
+    let who = Asker { till: request.till.name(), approved };
     let mut asked = Asked::new();
     let list = match (&request.price_list, &request.customer) {
         (Some(list), _) => list.clone(),
@@ -81,11 +157,11 @@ fn fill(node: &mut Node, now: Now, request: &SaleRequest) -> Answer<(Basket, Ask
     };
     let mut basket = Basket { customer: request.customer.map(|c| c.to_string()), list, ..Basket::default() };
     for (index, line) in request.lines.iter().enumerate() {
-        let at = add_line(node, now, &mut basket, line).map_err(|stop| in_line(stop, index))?;
+        let at = add_line(node, now, &mut basket, line, who).map_err(|stop| in_line(stop, index))?;
         asked.extend(line.reservation.map(|id| (index, at, id)));
     }
     for discount in &request.discounts {
-        basket.discount_order(discount.clone())?;
+        basket.discount_order(may_discount(node, discount, who)?)?;
     }
     basket.exemption = request.exemption.clone();
     Ok((basket, asked))
@@ -115,17 +191,29 @@ fn in_line(stop: super::Stop, index: usize) -> super::Stop {
 }
 
 /// Adds a line to a basket at the price in force; answers its index.
-pub(crate) fn add_line(node: &mut Node, now: Now, basket: &mut Basket, line: &SaleLine) -> Answer<usize> {
+pub(crate) fn add_line(
+    node: &mut Node,
+    now: Now,
+    basket: &mut Basket,
+    line: &SaleLine,
+    who: Asker<'_>,
+) -> Answer<usize> {
+    if let Wish::Voucher { kind, code, amount } = &line.wish {
+        return add_voucher(node, basket, voucher::line(kind, code, *amount, UtcMs(now.trading)));
+    }
     let (item, wanted) = wish(node, &line.wish, line.quantity)?;
     let rulebook = Arc::clone(&node.rulebook);
     let shop = Shop { settings: &rulebook.settings, prices: &item.book, now: UtcMs(now.trading) };
     let product = &item.item.product;
     let at = match &line.price {
         None => basket.add(product, wanted, shop)?,
-        Some((price, reason)) => add_at_price(basket, &item, wanted, shop, *price, reason)?,
+        Some((price, reason)) => {
+            let by = may_price(node, who)?;
+            add_at_price(basket, &item, wanted, shop, (*price, by, reason))?
+        }
     };
     for discount in &line.discounts {
-        basket.discount_line(at, discount.clone())?;
+        basket.discount_line(at, may_discount(node, discount, who)?)?;
     }
     if !line.serials.is_empty() {
         basket.note_serials(at, line.serials.clone())?;
@@ -136,14 +224,57 @@ pub(crate) fn add_line(node: &mut Node, now: Now, basket: &mut Basket, line: &Sa
     Ok(at)
 }
 
+/// Who asks for something that somebody may have to allow.
+#[derive(Clone, Copy)]
+pub(crate) struct Asker<'a> {
+    /// The till.
+    pub(crate) till: &'a str,
+    /// Who has proved themselves for it.
+    pub(crate) approved: Option<&'a Approved>,
+}
+
+/// A discount with whoever allowed it. A coupon needs nobody.
+///
+/// # Errors
+/// `APPROVAL_REQUIRED`; or a fault.
+pub(crate) fn may_discount(node: &mut Node, discount: &Discount, who: Asker<'_>) -> Answer<Discount> {
+    let mut discount = discount.clone();
+    if discount.coupon.is_none()
+        && let Some(by) = staff::allow(node, Some(who.till), Act::Discount, who.approved)?
+    {
+        discount.approver = Some(by);
+    }
+    Ok(discount)
+}
+
+/// Who allows a price by hand; none in a store that asks nobody.
+///
+/// # Errors
+/// `APPROVAL_REQUIRED`; or a fault.
+pub(crate) fn may_price(node: &mut Node, who: Asker<'_>) -> Answer<Option<StaffId>> {
+    staff::allow(node, Some(who.till), Act::PriceOverride, who.approved)
+}
+
+/// A voucher is a line of its own kind: it needs no item, and nothing is taken off it.
+fn add_voucher(node: &Node, basket: &mut Basket, line: BasketLine) -> Answer<usize> {
+    let most = usize::from(node.rulebook.settings.max_lines);
+    if basket.lines.len() >= most {
+        return Err(no(Code::TooManyLines, format!("a basket has at most {most} lines")));
+    }
+    if line.input.unit_price.0 <= 0 {
+        return Err(no_at(Code::BadMoney, "/voucher/amount", "an amount above zero"));
+    }
+    basket.lines.push(line);
+    Ok(basket.lines.len() - 1)
+}
+
 /// A price by hand also sells what has no price on any list.
 fn add_at_price(
     basket: &mut Basket,
     item: &ShelfItem,
     wanted: Wanted,
     shop: Shop<'_>,
-    price: Money,
-    reason: &str,
+    (price, by, reason): (Money, Option<StaffId>, &str),
 ) -> Answer<usize> {
     use tradepost_commerce::price_book::{PriceBook, PriceEntry};
     let sku = &item.item.product.sku;
@@ -156,7 +287,7 @@ fn add_at_price(
     };
     let book = PriceBook::new(shop.prices.version(), [entry]);
     let at = basket.add(&item.item.product, wanted, Shop { prices: &book, ..shop })?;
-    basket.set_price(at, price, None, reason)?;
+    basket.set_price(at, price, by, reason)?;
     Ok(at)
 }
 
@@ -173,6 +304,7 @@ fn wish(node: &mut Node, wish: &Wish, quantity: Option<Quantity>) -> Answer<(Arc
             let wanted = found.wanted.unwrap_or(quantity_or_one);
             Ok((node.item(&found.item.product.sku)?, wanted))
         }
+        Wish::Voucher { .. } => Err(no(Code::UnknownSku, "a voucher is no item")),
     }
 }
 
@@ -192,16 +324,21 @@ pub(crate) struct Sold<'a> {
     pub(crate) document: SaleDocument,
     /// Reservations that it hands over.
     pub(crate) handed_over: HandedOver,
+    /// Its goods were promised when its first tender was taken.
+    pub(crate) sealed: bool,
+    /// Ties it to the refund of an exchange.
+    pub(crate) exchange: Option<Id>,
 }
 
 /// Books a paid document: rights, number, event, index. The last refusal (strict stock) comes before any write.
 pub(crate) fn book(node: &mut Node, now: Now, sold: Sold<'_>) -> Answer<Booked> {
     let handed_over = sold.handed_over;
-    let Taking { moved, covers } = take_goods(node, &sold.document, &handed_over)?;
+    let day = at_counter(node, now, sold.till.name())?;
+    let claim = Claim { handed_over: &handed_over, sealed: sold.sealed, cart: sold.cart };
+    let Taking { moved, covers } = take_goods(node, &sold.document.inputs, &claim)?;
     covers.into_iter().try_for_each(|cover| node.write(now, None, None, cover).map(|_| ()))?;
     let receipt = node.next_number(sold.till.name())?;
     let (seq, hlc) = node.head.next(now.wall);
-    let day = business_day(&node.rulebook, now.trading);
     let id = sold.id.unwrap_or_else(|| derived_id(hlc.ms(), &node.head.incarnation, seq));
     let body = Body::from(SaleCommitted {
         sale_id: id,
@@ -212,7 +349,7 @@ pub(crate) fn book(node: &mut Node, now: Now, sold: Sold<'_>) -> Answer<Booked> 
         customer: sold.customer,
         document: sold.document,
         moved,
-        exchange: None,
+        exchange: sold.exchange,
         reservations: handed_over.lines.clone(),
         cart_custody: None,
     });
@@ -226,6 +363,9 @@ pub(crate) fn book(node: &mut Node, now: Now, sold: Sold<'_>) -> Answer<Booked> 
         day: Some(day),
     };
     documents::insert(node.conn(), written.place, &entry)?;
+    if let Body::SaleCommitted(sale) = &written.body {
+        tender::wait_for(node, now, sold.till.name(), id, &sale.document)?;
+    }
     reservation::close_sold(node, now, &handed_over)?;
     Ok(Booked::fresh(written))
 }
@@ -238,12 +378,34 @@ struct Taking {
     covers: Vec<Body>,
 }
 
+/// What a sale has a claim to already.
+struct Claim<'a> {
+    /// Reservations that it hands over.
+    handed_over: &'a HandedOver,
+    /// Everything, since its first tender.
+    sealed: bool,
+    /// The cart it comes from.
+    cart: Option<Id>,
+}
+
+/// Whether everything strict in a cart may be promised, as its first tender is taken: no refusal may come behind money.
+///
+/// # Errors
+/// `STRICT_STOCK_SHORT` at its line; or a fault.
+pub(crate) fn may_promise(node: &mut Node, inputs: &SaleInputs, cart: &Id) -> Answer<()> {
+    let handed_over = HandedOver::default();
+    take_goods(node, inputs, &Claim { handed_over: &handed_over, sealed: false, cart: Some(*cart) })?;
+    node.is_tendered(*cart);
+    Ok(())
+}
+
 /// From which rights each line is taken, and what goes beyond them (`model.md` §2).
-fn take_goods(node: &mut Node, document: &SaleDocument, handed_over: &HandedOver) -> Answer<Taking> {
+fn take_goods(node: &mut Node, inputs: &SaleInputs, claim: &Claim<'_>) -> Answer<Taking> {
     let mut covers = Vec::new();
     let mut seen: HashMap<i64, Stock> = HashMap::new();
-    let mut moved = Vec::with_capacity(document.inputs.lines.len());
-    for (index, line) in document.inputs.lines.iter().enumerate() {
+    let mut held: Option<BTreeMap<Sku, u64>> = None;
+    let mut moved = Vec::with_capacity(inputs.lines.len());
+    for (index, line) in inputs.lines.iter().enumerate() {
         if line.kind != LineKind::Goods {
             moved.push(Moved::default());
             continue;
@@ -259,9 +421,19 @@ fn take_goods(node: &mut Node, document: &SaleDocument, handed_over: &HandedOver
         if item.item.product.policy == StockPolicy::Strict && !seen.contains_key(&sku_no) {
             covers.extend(lend::cover_first(node, &line.sku, sku_no, &mut row)?);
         }
-        let standing = node.standing(&row);
+        let lock = node.lock_for(claim.cart.as_ref());
+        let mut standing = Standing { locked: lock.is_err(), ..node.standing(&row) };
         // What was promised before is handed over whatever the policy; closing the promise covers it.
-        let policy = if handed_over.covers(index) { StockPolicy::InHand } else { item.item.product.policy };
+        let promised = claim.sealed || claim.handed_over.covers(index);
+        let policy = if promised { StockPolicy::InHand } else { item.item.product.policy };
+        if policy == StockPolicy::Strict {
+            lock.map_err(|locked| lease::expired(locked, index))?;
+            let held = match &mut held {
+                Some(held) => held,
+                none => none.insert(carts::held(node.conn(), claim.cart.as_ref())?),
+            };
+            standing.held = held.get(&line.sku).copied().unwrap_or(0);
+        }
         let taken = rights::take(&standing, policy, asked, false)
             .map_err(|short| strict_short(&line.sku, index, short))?;
         row.used += taken.rights;

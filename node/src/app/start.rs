@@ -9,6 +9,8 @@ use crate::db::sidecar::Sidecar;
 use crate::db::{Db, Durability, Fault, OpenError, events, stock};
 use rusqlite::Connection;
 use std::path::Path;
+pub use tradepost_sync::amnesia::{Amnesia, Opening};
+use tradepost_sync::amnesia::{Log, at_start};
 use tradepost_sync::body::IncarnationStarted;
 use tradepost_sync::clock::UtcMs;
 use tradepost_sync::event::hash_of;
@@ -28,42 +30,6 @@ pub struct Starting {
     pub durability: Durability,
     /// A manager says that the wall clock is right.
     pub accept_clock: bool,
-}
-
-/// What a start found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Opening {
-    /// Nothing was here: a first start.
-    First,
-    /// The memory is whole.
-    Whole,
-    /// The database lost memory: a new incarnation goes on, with zero rights and a new receipt series.
-    Restored(Amnesia),
-}
-
-/// How lost memory showed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Amnesia {
-    /// The sidecar has seen more than the log holds, or something else at that place.
-    Behind {
-        /// Of the sidecar.
-        sidecar: u64,
-        /// Of the log.
-        log: u64,
-    },
-    /// The log is further than a crash between commit and sidecar explains.
-    Ahead {
-        /// Of the sidecar.
-        sidecar: u64,
-        /// Of the log.
-        log: u64,
-    },
-    /// A log without its sidecar.
-    NoSidecar,
-    /// The database was damaged and put aside.
-    Damaged(String),
-    /// The database was gone, the sidecar was not.
-    NoLog,
 }
 
 /// Why a node doesn't start.
@@ -114,7 +80,10 @@ pub fn start(path: &Path, mut starting: Starting) -> Result<(Node, Opening), Sta
     }
     let mut node = Node::assemble(Parts { directory, db, sidecar, device, luck, clock })?;
     let now = node.now(wall, boot);
-    say_started(&mut node, now).map_err(refused)?;
+    // A stream that has ended by its own word says nothing more.
+    if !node.me.retired {
+        say_started(&mut node, now).map_err(refused)?;
+    }
     node.commit()?;
     Ok((node, opening))
 }
@@ -180,46 +149,26 @@ fn as_damage(fault: Fault) -> OpenError {
     }
 }
 
+/// What the core makes of log and sidecar.
 fn judge(conn: &Connection, noted: Option<HeadMark>, damage: Option<String>) -> Result<Opening, Fault> {
     if let Some(why) = damage {
         return Ok(Opening::Restored(Amnesia::Damaged(why)));
     }
-    let me = incarnations::present(conn)?;
-    match (me, noted) {
-        (None, None) => Ok(Opening::First),
-        (None, Some(_)) => Ok(Opening::Restored(Amnesia::NoLog)),
-        (Some(_), None) => Ok(Opening::Restored(Amnesia::NoSidecar)),
-        (Some(me), Some(noted)) => compare(conn, &me, &noted),
-    }
+    let log = incarnations::present(conn)?.map(|me| told_of(conn, &me, noted.as_ref())).transpose()?;
+    Ok(at_start(log, noted))
 }
 
-fn compare(conn: &Connection, me: &Known, noted: &HeadMark) -> Result<Opening, Fault> {
-    let (sidecar, log) = (noted.seq, me.head.seq);
-    let behind = Opening::Restored(Amnesia::Behind { sidecar, log });
-    if noted.incarnation != me.id() {
-        return changed_hands(conn, me, noted);
-    }
-    if log < sidecar {
-        return Ok(behind);
-    }
-    let bytes = events::bytes(conn, events::place(me.no, sidecar))?;
-    if bytes.is_none_or(|bytes| hash_of(&bytes) != noted.hash) {
-        return Ok(behind);
-    }
-    // One group commit may stand between the two: that is a crash, not a restore.
-    let ahead = events::signed_after(conn, me.no, sidecar)? > 1;
-    Ok(if ahead { Opening::Restored(Amnesia::Ahead { sidecar, log }) } else { Opening::Whole })
-}
-
-/// The sidecar names another incarnation: right only where the present one began in the very next group commit.
-fn changed_hands(conn: &Connection, me: &Known, noted: &HeadMark) -> Result<Opening, Fault> {
-    let restored = Opening::Restored(Amnesia::Behind { sidecar: noted.seq, log: me.head.seq });
-    let Some(past) = incarnations::find(conn, &noted.incarnation)? else { return Ok(restored) };
-    let known = events::bytes(conn, events::place(past.no, noted.seq))?.map(|bytes| hash_of(&bytes));
-    let one_group =
-        events::signed_after(conn, me.no, 0)? <= 1 && events::signed_after(conn, past.no, noted.seq)? <= 1;
-    let goes_on = past.no < me.no && known == Some(noted.hash) && one_group;
-    Ok(if goes_on { Opening::Whole } else { restored })
+/// What the database says of the place that the sidecar noted. Another incarnation than the present one is right there only
+/// where the present one began in the very next group commit.
+fn told_of(conn: &Connection, me: &Known, noted: Option<&HeadMark>) -> Result<Log, Fault> {
+    let mut log = Log { head: me.mark(), hash_at_noted: None, commits_after: 0, took_over: false };
+    let Some(noted) = noted else { return Ok(log) };
+    let Some(author) = incarnations::find(conn, &noted.incarnation)? else { return Ok(log) };
+    let bytes = events::bytes(conn, events::place(author.no, noted.seq))?;
+    log.hash_at_noted = bytes.map(|bytes| hash_of(&bytes));
+    log.commits_after = events::signed_after(conn, author.no, noted.seq)?;
+    log.took_over = author.no < me.no && log.commits_after <= 1 && events::signed_after(conn, me.no, 0)? <= 1;
+    Ok(log)
 }
 
 /// A new memory: zero rights, a new series. What the last one wrote stays a fact. `forgotten` is the one that the sidecar

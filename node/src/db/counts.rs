@@ -67,6 +67,15 @@ pub fn at(conn: &Connection, place: i64) -> Result<Option<Row>, Fault> {
     Ok(statement.query_row([place], read).optional()?)
 }
 
+/// Takes a count out whose event was cut off.
+///
+/// # Errors
+/// [`Fault`].
+pub fn take_out(conn: &Connection, place: i64) -> Result<(), Fault> {
+    conn.prepare_cached("DELETE FROM counts WHERE place = ?1")?.execute([place])?;
+    Ok(())
+}
+
 /// Says on which count an item stands, and whether it is in doubt.
 ///
 /// # Errors

@@ -64,6 +64,35 @@ pub fn put(conn: &Connection, id: &Id, customer: &Customer) -> Result<(), Fault>
     Ok(())
 }
 
+/// Customers with a record, the newest ids first and only those below `below`; `keep` says of each record whether it
+/// is taken, until there are `limit`.
+///
+/// # Errors
+/// [`Fault`].
+pub fn search(
+    conn: &Connection,
+    below: Option<&Id>,
+    limit: usize,
+    keep: impl Fn(&str) -> bool,
+) -> Result<Vec<(Id, Customer)>, Fault> {
+    // Longer than any id, and so above all of them.
+    let below = below.map_or_else(|| vec![u8::MAX; 17], |id| id.0.to_vec());
+    let sql = "SELECT list, version, record, erased, change, id FROM customers \
+        WHERE record IS NOT NULL AND id < ?1 ORDER BY id DESC";
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query([below])?;
+    let mut found = Vec::new();
+    while found.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        let customer = read(row)?;
+        if customer.record.as_deref().is_some_and(&keep) {
+            found.push((Id(row.get(5)?), customer));
+        }
+    }
+    Ok(found)
+}
+
 /// Sets the price list of a customer that may have no record here.
 ///
 /// # Errors

@@ -30,6 +30,14 @@ pub enum DocumentKind {
     TransferReceived = 7,
     /// Stock counted.
     Count = 8,
+    /// A shift opened.
+    ShiftOpening = 9,
+    /// Cash moved without a document.
+    CashMove = 10,
+    /// A drawer opened without a sale.
+    DrawerOpening = 11,
+    /// A receivable that was paid.
+    Receivable = 12,
 }
 
 /// 16 bytes of the hash of a parsed request.
@@ -98,6 +106,73 @@ pub fn insert_of_other(conn: &Connection, place: i64, entry: &Entry<'_>) -> Resu
     // A number that two incarnations gave out finds the document that came first; the hub lists the clash.
     let receipt = entry.receipt.filter(|_| !clash);
     insert(conn, place, &Entry { receipt, ..*entry })
+}
+
+/// A row as it stood in the index, for a document whose event was cut off.
+#[derive(Clone, Debug)]
+pub struct Row {
+    id: Vec<u8>,
+    kind: i64,
+    request: Option<Vec<u8>>,
+    series: Option<String>,
+    n: Option<i64>,
+    day: Option<i32>,
+}
+
+/// Takes the document of an event out of the index.
+///
+/// # Errors
+/// [`Fault`].
+pub fn take_out(conn: &Connection, place: i64) -> Result<Option<Row>, Fault> {
+    let mut statement = conn.prepare_cached(
+        "DELETE FROM documents WHERE place = ?1 RETURNING id, kind, request, series, n, day",
+    )?;
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(Row {
+            id: row.get(0)?,
+            kind: row.get(1)?,
+            request: row.get(2)?,
+            series: row.get(3)?,
+            n: row.get(4)?,
+            day: row.get(5)?,
+        })
+    };
+    Ok(statement.query_row([place], read).optional()?)
+}
+
+/// Puts a document back that is said again at another place: the same request answers it as before. Its number finds it
+/// unless another document bears it too.
+///
+/// # Errors
+/// [`Fault`].
+pub fn put_back(conn: &Connection, place: i64, row: &Row) -> Result<(), Fault> {
+    let free = match (&row.series, row.n) {
+        (Some(series), Some(n)) => by_number(conn, series, unsigned(n))?.is_none(),
+        _ => false,
+    };
+    let (series, n) = if free { (row.series.as_ref(), row.n) } else { (None, None) };
+    conn.prepare_cached(
+        "INSERT INTO documents (place, id, kind, request, series, n, day) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![place, row.id, row.kind, row.request, series, n, row.day])?;
+    Ok(())
+}
+
+/// A number that is free finds the document of that id, where it stands at another place now.
+///
+/// # Errors
+/// [`Fault`].
+pub fn number_again(conn: &Connection, row: &Row) -> Result<(), Fault> {
+    let (Some(series), Some(n)) = (&row.series, row.n) else { return Ok(()) };
+    if by_number(conn, series, unsigned(n))?.is_some() {
+        return Ok(());
+    }
+    conn.prepare_cached(
+        "UPDATE documents SET series = ?3, n = ?4 WHERE place = \
+         (SELECT min(place) FROM documents WHERE id = ?1 AND kind = ?2 AND series IS NULL)",
+    )?
+    .execute(params![row.id, row.kind, series, n])?;
+    Ok(())
 }
 
 /// A document by its id; one made here before one that came from elsewhere.
@@ -211,7 +286,11 @@ fn kind(number: i64) -> DocumentKind {
         5 => DocumentKind::Grant,
         6 => DocumentKind::TransferShipped,
         7 => DocumentKind::TransferReceived,
+        12 => DocumentKind::Receivable,
         8 => DocumentKind::Count,
+        9 => DocumentKind::ShiftOpening,
+        10 => DocumentKind::CashMove,
+        11 => DocumentKind::DrawerOpening,
         _ => DocumentKind::Adjustment,
     }
 }

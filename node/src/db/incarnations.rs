@@ -17,7 +17,7 @@ pub enum Part {
     Lost = 2,
     /// This node's, alone before enrolment: its events are documents only.
     Lone = 3,
-    /// The hub's, `H_s`.
+    /// The hub's, `H_s`, or one of before the hub was restored.
     Hub = 4,
     /// Another node's of the store.
     Other = 5,
@@ -96,12 +96,12 @@ pub fn by_no(conn: &Connection, no: i64) -> Result<Option<Known>, Fault> {
     one(conn, "no = ?1", params![no])
 }
 
-/// The hub's.
+/// The hub's present one: those of before a restore are fenced.
 ///
 /// # Errors
 /// [`Fault`].
 pub fn hub(conn: &Connection) -> Result<Option<Known>, Fault> {
-    one(conn, "role = 4", params![])
+    one(conn, "role = 4 ORDER BY fenced, no DESC LIMIT 1", params![])
 }
 
 /// All of them, by number.
@@ -168,6 +168,16 @@ pub fn set_head(conn: &Connection, no: i64, head: &Head) -> Result<(), Fault> {
 /// [`Fault`].
 pub fn set_acked(conn: &Connection, no: i64, seq: u64) -> Result<(), Fault> {
     conn.prepare_cached("UPDATE incarnations SET acked = max(acked, ?2) WHERE no = ?1")?
+        .execute(params![no, int(seq)])?;
+    Ok(())
+}
+
+/// Its stream was cut back: the hub holds what is left, at most.
+///
+/// # Errors
+/// [`Fault`].
+pub fn set_acked_back(conn: &Connection, no: i64, seq: u64) -> Result<(), Fault> {
+    conn.prepare_cached("UPDATE incarnations SET acked = min(acked, ?2) WHERE no = ?1")?
         .execute(params![no, int(seq)])?;
     Ok(())
 }

@@ -2,21 +2,32 @@
 //!
 //! `db` decides nothing. Only `app` writes through it; reads may come from anywhere, over [`Reads`].
 
+pub mod branches;
+pub mod burns;
 pub mod caps;
+pub mod cart_states;
 pub mod carts;
 pub mod catalog;
+pub mod catalog_entries;
 pub mod counts;
 pub mod customers;
 pub mod directory;
 pub mod documents;
 pub mod events;
+pub mod fiscal;
 pub mod incarnations;
 pub mod meta;
+pub mod print;
 pub mod reservations;
 pub mod search;
+pub mod shifts;
 pub mod shipments;
 pub mod sidecar;
+pub mod staff;
 pub mod stock;
+pub mod successors;
+pub mod tenders;
+pub mod vouchers;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use std::path::{Path, PathBuf};
@@ -30,7 +41,7 @@ mod migrations {
 /// "TRAD": says whose file it is.
 pub const APPLICATION_ID: i32 = 0x5452_4144;
 /// The schema this program knows; a file of a later one is refused.
-pub const SCHEMA_VERSION: i32 = 1;
+pub const SCHEMA_VERSION: i32 = 5;
 /// Older libraries can lose commits when the WAL is reset.
 pub const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// The WAL is written back at this many pages, inline by the writer.

@@ -152,6 +152,26 @@ pub fn any_open(conn: &Connection) -> Result<bool, Fault> {
     Ok(statement.exists([])?)
 }
 
+/// Objects that an incarnation is the custodian of and that have not ended, by name.
+///
+/// # Errors
+/// [`Fault`].
+pub fn held_by(conn: &Connection, owner: &Incarnation) -> Result<Vec<(String, Custody)>, Fault> {
+    let mut statement = conn.prepare(
+        "SELECT object, epoch, n, owner, terminal FROM custody WHERE owner = ?1 AND terminal = 0 ORDER BY object",
+    )?;
+    let rows = statement.query_map([owner.0], |row| {
+        let custody = Custody {
+            epoch: row.get(1)?,
+            n: unsigned(row.get(2)?),
+            owner: Incarnation(row.get(3)?),
+            terminal: row.get(4)?,
+        };
+        Ok((row.get(0)?, custody))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// Where an object's custody stands; `object` is its JSON.
 ///
 /// # Errors
@@ -168,6 +188,24 @@ pub fn custody(conn: &Connection, object: &str) -> Result<Option<Custody>, Fault
         })
     });
     Ok(found.optional()?)
+}
+
+/// Lets an object's custody go, to be folded again.
+///
+/// # Errors
+/// [`Fault`].
+pub fn forget_custody(conn: &Connection, object: &str) -> Result<(), Fault> {
+    conn.prepare_cached("DELETE FROM custody WHERE object = ?1")?.execute([object])?;
+    Ok(())
+}
+
+/// Lets a reservation go, to be folded again.
+///
+/// # Errors
+/// [`Fault`].
+pub fn forget(conn: &Connection, id: &Id) -> Result<(), Fault> {
+    conn.prepare_cached("DELETE FROM reservations WHERE id = ?1")?.execute([id.0])?;
+    Ok(())
 }
 
 /// Puts an object's custody in place.

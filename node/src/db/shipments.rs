@@ -98,6 +98,16 @@ pub fn begin(conn: &Connection, new: &Shipment) -> Result<bool, Fault> {
     Ok(done == 1)
 }
 
+/// Lets a shipment go, to be folded again.
+///
+/// # Errors
+/// [`Fault`].
+pub fn forget(conn: &Connection, id: &Id) -> Result<(), Fault> {
+    conn.prepare_cached("DELETE FROM shipment_lines WHERE id = ?1")?.execute([id.0])?;
+    conn.prepare_cached("DELETE FROM shipments WHERE id = ?1")?.execute([id.0])?;
+    Ok(())
+}
+
 /// Adds to a line: what is expected, and what came.
 ///
 /// # Errors

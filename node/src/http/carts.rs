@@ -2,6 +2,7 @@
 
 use super::answer::{Page, Reply, created, ok};
 use super::body::Json;
+use super::cart_custody;
 use super::parse::{self, DiscountBody, LineBody, TenderBody};
 use super::sales::{Sale, TaxGroupBody, as_answered, groups};
 use super::state::Shared;
@@ -12,6 +13,7 @@ use crate::app::clock::Now;
 use crate::app::node::{Node, Rulebook};
 use crate::app::problem::{Answer, Code, no};
 use crate::app::request::Till;
+use crate::app::shared_cart::{self, About};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -85,6 +87,25 @@ pub struct CartOut {
     pub exponent: u8,
     /// The sale it became.
     pub sale_id: Option<String>,
+    /// Who alone may take its money.
+    pub owner: Option<CartOwner>,
+    /// `cloned_both_paid`, `left_over`, `taken_over`: what a person is to look at.
+    pub flags: Vec<&'static str>,
+    /// The cart it was cloned from.
+    pub cloned_from: Option<String>,
+    /// The cart that was being paid when these lines were scanned into it.
+    pub left_over_of: Option<String>,
+}
+
+/// A cart's custodian.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CartOwner {
+    /// The node's name in the roster.
+    pub name: String,
+    /// Its incarnation.
+    pub incarnation: String,
+    /// It is this node.
+    pub here: bool,
 }
 
 /// A line of a cart.
@@ -120,6 +141,8 @@ pub struct CartLine {
     pub discounts: Vec<DiscountOut>,
     /// Why the price is another one than the list's.
     pub note: Option<String>,
+    /// Two tills changed it at once; what was changed last is shown. Any further change settles it.
+    pub changed_on_both: bool,
 }
 
 /// A discount that was given.
@@ -187,10 +210,13 @@ pub async fn list_carts(State(shared): State<Shared>, Query(query): Query<CartsQ
         Some("parked") => CartState::Parked,
         Some(other) => return Err(no(Code::BadQuery, format!("{other:?} is no state: open, parked")).into()),
     };
-    let found = shared.read(|conn| carts::in_state(conn, state, CARTS_MAX))?;
+    let found = shared.read(|conn| {
+        let found = carts::in_state(conn, state, CARTS_MAX)?.into_iter();
+        found.map(|cart| Ok((shared_cart::about(conn, &cart.id)?, cart))).collect::<Answer<Vec<_>>>()
+    })?;
     let rules = shared.rules()?;
     let now = now(&shared);
-    let data = found.iter().map(|cart| show(cart, &rules, now)).collect();
+    let data = found.iter().map(|(about, cart)| show(cart, about, &rules, now)).collect();
     Ok(ok(&Page { data, next_cursor: None, has_more: false }))
 }
 
@@ -199,9 +225,9 @@ pub async fn list_carts(State(shared): State<Shared>, Query(query): Query<CartsQ
     responses((status = 200, description = "The cart", body = CartOut), (status = 404, description = "A problem", body = super::answer::ProblemBody)))]
 pub async fn get_cart(State(shared): State<Shared>, Path(id): Path<String>) -> Reply {
     let id = parse::id(&id, "/id")?;
-    let cart = shared.read(|conn| Cart::load(conn, &id))?;
+    let (cart, about) = shared.read(|conn| Ok((Cart::load(conn, &id)?, shared_cart::about(conn, &id)?)))?;
     let rules = shared.rules()?;
-    Ok(ok(&show(&cart, &rules, now(&shared))))
+    Ok(ok(&show(&cart, &about, &rules, now(&shared))))
 }
 
 /// Scans or names an item into a cart.
@@ -214,7 +240,8 @@ pub async fn add_line(
 ) -> Reply {
     let id = parse::id(&id, "/id")?;
     let line = body.parse("")?;
-    let cart = change(&shared, move |node, now| carts::add(node, now, &id, &line)).await?;
+    let approved = shared.approved(body.approval.as_ref()).await?;
+    let cart = change(&shared, move |node, now| carts::add(node, now, &id, &line, approved.as_ref())).await?;
     if shared.peers.any() {
         // Nobody at the till waits for it: the rights are there when the cart is paid.
         tokio::spawn(async move { shared.cover(|conn| acquire::of_cart(conn, &id)).await });
@@ -253,7 +280,11 @@ pub async fn discount_line(
 ) -> Reply {
     let id = parse::id(&id, "/id")?;
     let discount = body.parse("")?;
-    answer(change(&shared, move |node, now| carts::discount(node, now, &id, Some(&line), discount)).await)
+    let approved = shared.approved(body.approval.as_ref()).await?;
+    let step = move |node: &mut Node, now| {
+        carts::discount(node, now, &id, Some(&line), &discount, approved.as_ref())
+    };
+    answer(change(&shared, step).await)
 }
 
 /// Takes a line's discounts back.
@@ -277,7 +308,10 @@ pub async fn discount_cart(
 ) -> Reply {
     let id = parse::id(&id, "/id")?;
     let discount = body.parse("")?;
-    answer(change(&shared, move |node, now| carts::discount(node, now, &id, None, discount)).await)
+    let approved = shared.approved(body.approval.as_ref()).await?;
+    let step =
+        move |node: &mut Node, now| carts::discount(node, now, &id, None, &discount, approved.as_ref());
+    answer(change(&shared, step).await)
 }
 
 /// Takes the order's discounts back.
@@ -299,7 +333,13 @@ pub async fn park(State(shared): State<Shared>, Path(id): Path<String>) -> Reply
 #[utoipa::path(post, path = "/v1/carts/{id}/resume", operation_id = "resumeCart", tag = "carts", params(("id" = String, Path, description = "UUID")),
     responses((status = 200, description = "The cart", body = CartOut), (status = "4XX", description = "A problem", body = super::answer::ProblemBody)))]
 pub async fn resume(State(shared): State<Shared>, Path(id): Path<String>) -> Reply {
-    set_state(&shared, &id, CartState::Open).await
+    let taken_up = set_state(&shared, &id, CartState::Open).await?;
+    // Nobody stands at it any more: whoever takes it up takes its money, if its custodian can be asked.
+    let id = parse::id(&id, "/id")?;
+    if cart_custody::ask(&shared, &id).await? {
+        return Ok(ok(&cart_custody::read(&shared, &id)?));
+    }
+    Ok(taken_up)
 }
 
 /// Gives a cart up.
@@ -335,11 +375,11 @@ pub async fn check_out(
     Ok(created(&as_answered(booked)?))
 }
 
-fn answer(cart: Answer<CartOut>) -> Reply {
+pub(super) fn answer(cart: Answer<CartOut>) -> Reply {
     Ok::<Response, _>(ok(&cart?))
 }
 
-async fn change(
+pub(super) async fn change(
     shared: &Shared,
     step: impl FnOnce(&mut Node, Now) -> Answer<Cart> + Send + 'static,
 ) -> Answer<CartOut> {
@@ -347,27 +387,30 @@ async fn change(
         .writer
         .ask(move |node, now| {
             let cart = step(node, now)?;
-            Ok(show(&cart, node.rulebook(), now))
+            let about = shared_cart::about(node.conn(), &cart.id)?;
+            Ok(show(&cart, &about, node.rulebook(), now))
         })
         .await?;
-    let data =
-        format!("{{\"id\":\"{}\",\"state\":\"{}\",\"version\":{}}}", shown.id, shown.state, shown.version);
+    let (id, state, version) = (&shown.id, shown.state, shown.version);
+    let till = serde_json::Value::from(shown.till.as_str());
+    let data = format!("{{\"id\":\"{id}\",\"till\":{till},\"state\":\"{state}\",\"version\":{version}}}");
     shared.tell("cart.updated", data);
     Ok(shown)
 }
 
 /// Reading a cart, nothing is written: the wall does as the trading clock for what promotions are in force.
-fn now(shared: &Shared) -> Now {
+pub(super) fn now(shared: &Shared) -> Now {
     let wall = shared.machine.wall();
     Now { wall, boot: shared.machine.boot(), trading: wall, tau: None }
 }
 
-fn show(cart: &Cart, rules: &Rulebook, now: Now) -> CartOut {
+pub(super) fn show(cart: &Cart, about: &About, rules: &Rulebook, now: Now) -> CartOut {
     let priced = quote(&cart.basket, Node::counter(rules, now)).ok();
     let outcome = |index: usize| priced.as_ref().and_then(|(_, due)| due.lines.get(index));
     let lines = cart.basket.lines.iter().enumerate().map(|(index, line)| {
         let name = cart.names.get(index).cloned().unwrap_or_default();
-        show_line(name, line, outcome(index))
+        let changed_on_both = about.changed_on_both.contains(&name);
+        CartLine { changed_on_both, ..show_line(name, line, outcome(index)) }
     });
     let currency = rules.settings.currency;
     CartOut {
@@ -382,10 +425,27 @@ fn show(cart: &Cart, rules: &Rulebook, now: Now) -> CartOut {
         currency: currency.code().to_owned(),
         exponent: currency.exponent,
         sale_id: cart.sale.map(|s| s.to_string()),
+        owner: about.owner.as_ref().map(|owner| CartOwner {
+            name: owner.name.clone(),
+            incarnation: owner.incarnation.to_string(),
+            here: owner.here,
+        }),
+        flags: flags(about),
+        cloned_from: about.cloned_from.map(|id| id.to_string()),
+        left_over_of: about.left_over_of.map(|id| id.to_string()),
     }
 }
 
-fn state_name(state: CartState) -> &'static str {
+fn flags(about: &About) -> Vec<&'static str> {
+    let all = [
+        (about.cloned_both_paid, "cloned_both_paid"),
+        (about.left_over_of.is_some(), "left_over"),
+        (about.taken_over, "taken_over"),
+    ];
+    all.into_iter().filter(|(is, _)| *is).map(|(_, name)| name).collect()
+}
+
+pub(super) fn state_name(state: CartState) -> &'static str {
     match state {
         CartState::Open => "open",
         CartState::Tendering => "tendering",
@@ -422,6 +482,7 @@ fn show_line(
         min_age: line.min_age,
         discounts: input.discounts.iter().map(show_discount).collect(),
         note,
+        changed_on_both: false,
     }
 }
 

@@ -68,7 +68,8 @@ pub struct CountsOut {
     responses((status = 201, description = "Begun", body = CountOut), (status = "4XX", description = "A problem", body = super::answer::ProblemBody)))]
 pub async fn begin(State(shared): State<Shared>, Json(body): Json<CountBody>) -> Reply {
     let (id, sku) = (parse::id(&body.id, "/id")?, parse::sku(&body.sku, "/sku")?);
-    shared.writer.ask(move |node, now| count::begin(node, now, &id, &sku)).await?;
+    let held = shared.held_by_neighbours().await;
+    shared.writer.ask(move |node, now| count::begin(node, now, &id, &sku, &held)).await?;
     Ok(created(&read(&shared, &id)?))
 }
 
@@ -81,7 +82,8 @@ pub async fn finish(
     Json(body): Json<FoundBody>,
 ) -> Reply {
     let id = parse::id(&id, "/id")?;
-    shared.writer.ask(move |node, now| count::finish(node, now, &id, body.n)).await?;
+    let held = shared.held_by_neighbours().await;
+    shared.writer.ask(move |node, now| count::finish(node, now, &id, body.n, &held)).await?;
     Ok(ok(&read(&shared, &id)?))
 }
 

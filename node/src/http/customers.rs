@@ -1,16 +1,17 @@
 //! Customers' erasable records.
 
-use super::answer::{Reply, ok};
+use super::answer::{Page, Reply, ok};
 use super::body::Json;
-use super::parse;
+use super::parse::{self, Paging};
 use super::state::Shared;
 use crate::app::customers::{self, Customer, Person};
-use crate::app::problem::Answer;
-use axum::extract::{Path, State};
+use crate::app::problem::{Answer, Code, no};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use tradepost_sync::ids::Id;
+use utoipa::{IntoParams, ToSchema};
 
 /// A customer.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -69,6 +70,32 @@ pub async fn put_customer(
     let put =
         shared.writer.ask(move |node, now| customers::put(node, now, &customer, &person, &list)).await?;
     Ok(ok(&show(&id, put)))
+}
+
+/// Which customers.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct CustomersQuery {
+    /// Words of the name or the e-mail address, or digits of the phone number; all customers without it.
+    pub q: Option<String>,
+    /// Rows of a page, 1 to 200.
+    pub limit: Option<usize>,
+    /// Where to go on.
+    pub cursor: Option<String>,
+}
+
+/// Searches customers, the newest first; nobody who was erased is found.
+#[utoipa::path(get, path = "/v1/customers", operation_id = "listCustomers", tag = "customers", params(CustomersQuery),
+    responses((status = 200, description = "A page of customers", body = Page<CustomerOut>), (status = "4XX", description = "A problem", body = super::answer::ProblemBody)))]
+pub async fn list_customers(State(shared): State<Shared>, Query(query): Query<CustomersQuery>) -> Reply {
+    let below = query.cursor.as_deref().map(Id::parse).transpose();
+    let below = below.map_err(|_| no(Code::BadQuery, "the cursor is none of this list's"))?;
+    let limit = Paging { limit: query.limit, cursor: None }.rows()?;
+    let asked = query.q.unwrap_or_default();
+    let rows =
+        shared.read_long(move |conn| customers::search(conn, &asked, below.as_ref(), limit + 1)).await?;
+    let page = Page::cut(rows, limit, |(id, _)| id.to_string(), |(id, row)| show(&id.to_string(), row));
+    Ok(ok(&page))
 }
 
 /// Reads a customer.

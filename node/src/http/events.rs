@@ -11,23 +11,24 @@ use tokio::sync::broadcast::error::RecvError;
 /// The last thing that is told: the node closes, and the stream ends with it.
 pub(super) const CLOSING: &str = "closing";
 
+/// Told in the place of news that came faster than they were read.
+const MISSED: &str = "missed";
+
 /// Tells of carts, the link and prices as they change.
 #[utoipa::path(get, path = "/v1/events", operation_id = "listen", tag = "till",
-    responses((status = 200, description = "`cart.updated`, `sync.state`, `price.activated`", content_type = "text/event-stream")))]
+    responses((status = 200, description = "`cart.updated`, `sync.state`, `price.activated`, `printer.state`; `missed` where news came faster than they were read", content_type = "text/event-stream")))]
 pub async fn listen(State(shared): State<Shared>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let told = shared.told.subscribe();
     let stream = futures_util::stream::unfold(Some(told), |told| async move {
         let mut told = told?;
-        loop {
-            match told.recv().await {
-                Ok(news) => {
-                    let more = (news.name != CLOSING).then_some(told);
-                    return Some((Ok(Event::default().event(news.name).data(news.data)), more));
-                }
-                // A slow reader misses news; it reads the state anyway.
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return None,
+        match told.recv().await {
+            Ok(news) => {
+                let more = (news.name != CLOSING).then_some(told);
+                Some((Ok(Event::default().event(news.name).data(news.data)), more))
             }
+            // A slow reader misses news, and is told so: it asks for the state then.
+            Err(RecvError::Lagged(_)) => Some((Ok(Event::default().event(MISSED).data("{}")), Some(told))),
+            Err(RecvError::Closed) => None,
         }
     });
     Sse::new(stream).keep_alive(KeepAlive::default())

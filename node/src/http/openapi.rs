@@ -3,8 +3,9 @@
 use super::answer::{Refused, Reply, text};
 use super::state::Shared;
 use super::{
-    body, carts, catalog, counts, customers, deliveries, enrolment, events, exports, guard, ops, page,
-    products, receipts, refunds, reservations, sales, stock, sync, till, totals, transfers,
+    body, cart_changes, cart_custody, carts, catalog, counts, customers, deliveries, documents, enrolment,
+    events, exports, guard, ops, page, print, products, receipts, receivables, refunds, reservations,
+    retirement, sales, shifts, staff, stock, sync, tenders, till, totals, transfers,
 };
 use crate::app::problem::{Code, no};
 use axum::Router;
@@ -27,11 +28,13 @@ use utoipa_axum::routes;
         (name = "sales", description = "Sales and refunds: documents, for good."),
         (name = "carts", description = "Carts, filled step by step and checked out once."),
         (name = "catalog", description = "Products and prices."),
+        (name = "documents", description = "Papers as text, HTML and printer's bytes, the print spool and the printers."),
         (name = "stock", description = "Goods and what may be promised."),
         (name = "customers", description = "Erasable records beside the log."),
         (name = "sync", description = "The hub, and how far it is level."),
         (name = "reports", description = "Totals and exports."),
-        (name = "till", description = "For the till page."),
+        (name = "till", description = "For the till page: staff, PINs and who stands where."),
+        (name = "shifts", description = "A till's day: float, cash in and out, X, count, Z, and the fiscal journal."),
         (name = "operations", description = "Health, metrics, version.")
     )
 )]
@@ -43,6 +46,10 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(sales::list_sales))
         .routes(routes!(receipts::get_receipt))
         .routes(routes!(refunds::put_refund, refunds::get_refund))
+        .routes(routes!(refunds::quote))
+        .routes(routes!(refunds::put_void))
+        .routes(routes!(refunds::put_exchange))
+        .routes(routes!(refunds::get_policy, refunds::put_policy))
         .routes(routes!(carts::open_cart, carts::list_carts))
         .routes(routes!(carts::get_cart))
         .routes(routes!(carts::add_line))
@@ -52,7 +59,25 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(carts::park))
         .routes(routes!(carts::resume))
         .routes(routes!(carts::void))
+        .routes(routes!(cart_custody::take))
+        .routes(routes!(cart_custody::clone))
         .routes(routes!(carts::check_out))
+        .routes(routes!(cart_changes::set_price))
+        .routes(routes!(cart_changes::set_checks))
+        .routes(routes!(cart_changes::set_customer))
+        .routes(routes!(cart_changes::exempt, cart_changes::clear_exemption))
+        .routes(routes!(tenders::give, tenders::get_payment))
+        .routes(routes!(tenders::inquire))
+        .routes(routes!(tenders::undo))
+        .routes(routes!(tenders::seen))
+        .routes(routes!(receivables::list))
+        .routes(routes!(receivables::collect))
+        .routes(routes!(receivables::get_voucher))
+        .routes(routes!(tenders::list))
+        .routes(routes!(tenders::forward))
+        .routes(routes!(tenders::confirm))
+        .routes(routes!(tenders::get_terminal, tenders::put_terminal))
+        .routes(routes!(tenders::get_account, tenders::put_account))
         .routes(routes!(products::list_products))
         .routes(routes!(products::get_product, catalog::put_product))
         .routes(routes!(products::look_up))
@@ -73,6 +98,7 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(reservations::fulfil))
         .routes(routes!(reservations::cancel))
         .routes(routes!(stock::put_adjustment))
+        .routes(routes!(customers::list_customers))
         .routes(routes!(customers::put_customer, customers::get_customer, customers::erase_customer))
         .routes(routes!(totals::get_totals))
         .routes(routes!(totals::get_state_hash))
@@ -82,7 +108,34 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(sync::get_status))
         .routes(routes!(sync::sync_now))
         .routes(routes!(enrolment::enrol, enrolment::get_enrolment))
+        .routes(routes!(retirement::retire))
         .routes(routes!(till::bootstrap))
+        .routes(routes!(staff::list_staff))
+        .routes(routes!(staff::put_staff))
+        .routes(routes!(staff::list_tills))
+        .routes(routes!(staff::get_till))
+        .routes(routes!(staff::sign_on))
+        .routes(routes!(staff::sign_off))
+        .routes(routes!(staff::get_policy, staff::put_policy))
+        .routes(routes!(shifts::open, shifts::get_shift))
+        .routes(routes!(shifts::move_cash))
+        .routes(routes!(shifts::count))
+        .routes(routes!(shifts::close))
+        .routes(routes!(shifts::recover))
+        .routes(routes!(shifts::open_drawer))
+        .routes(routes!(shifts::list_zs))
+        .routes(routes!(shifts::get_z))
+        .routes(routes!(shifts::list_chains))
+        .routes(routes!(shifts::verify))
+        .routes(routes!(documents::receipt))
+        .routes(routes!(documents::x))
+        .routes(routes!(documents::z))
+        .routes(routes!(documents::count_sheet))
+        .routes(routes!(print::ask, print::list_jobs))
+        .routes(routes!(print::retry))
+        .routes(routes!(print::give_up))
+        .routes(routes!(print::list_printers))
+        .routes(routes!(print::put_printer, print::delete_printer))
         .routes(routes!(events::listen))
         .routes(routes!(ops::livez))
         .routes(routes!(ops::readyz))

@@ -1,12 +1,15 @@
 //! Outside words to inside types: parsed once, here.
 
+use super::staff::ApprovalBody;
 use crate::app::problem::{Answer, Code, no, no_at};
 use crate::app::request::{SaleLine, TEXT_CHARS_MAX, Wish};
+use crate::app::voucher;
 use serde::Deserialize;
 use tradepost_commerce::document::{
-    AgeCheck, Discount, DiscountKind, Exemption, Sku, StaffId, Tender, TenderKind, TenderState,
+    AgeCheck, Discount, DiscountKind, Exemption, Foreign, PoolDraw, Sku, StaffId, Tender, TenderKind,
+    TenderState,
 };
-use tradepost_commerce::money::Money;
+use tradepost_commerce::money::{Currency, Money};
 use tradepost_commerce::quantity::Quantity;
 use tradepost_sync::ids::Id;
 use utoipa::{IntoParams, ToSchema};
@@ -39,6 +42,34 @@ pub struct LineBody {
     pub age_check: Option<AgeCheckBody>,
     /// The reservation that this line hands over; in a sale of one call.
     pub reservation: Option<String>,
+    /// A voucher or gift card that is sold, instead of an item.
+    pub voucher: Option<VoucherBody>,
+    /// Somebody's PIN, for what the one at the till may not do; on a line of a cart.
+    pub approval: Option<ApprovalBody>,
+}
+
+/// A voucher or gift card that is sold.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VoucherBody {
+    /// What is printed on it: letters, digits and hyphens.
+    pub code: String,
+    /// What is paid for it, in minor units.
+    pub amount: i64,
+    /// Which of the two.
+    #[serde(default)]
+    pub kind: VoucherKindBody,
+}
+
+/// A voucher or a gift card.
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum VoucherKindBody {
+    /// A gift card.
+    #[default]
+    GiftCard,
+    /// A voucher.
+    Voucher,
 }
 
 /// A discount somebody gives.
@@ -55,6 +86,8 @@ pub struct DiscountBody {
     pub approver: Option<String>,
     /// The coupon behind it; only on the whole order.
     pub coupon: Option<String>,
+    /// Somebody's PIN, for what the one at the till may not do; on a discount of a cart.
+    pub approval: Option<ApprovalBody>,
 }
 
 /// How a discount takes off.
@@ -97,6 +130,10 @@ pub struct TenderBody {
     pub amount: i64,
     /// Reference of the terminal or of the bank.
     pub reference: Option<String>,
+    /// The currency of foreign cash; then the amount is in its minor units.
+    pub currency: Option<String>,
+    /// What is printed on a voucher or gift card.
+    pub code: Option<String>,
 }
 
 /// What kind of money.
@@ -109,10 +146,33 @@ pub enum TenderKindBody {
     Card,
     /// A voucher.
     Voucher,
+    /// A gift card.
+    GiftCard,
+    /// A VietQR transfer that the cashier saw.
+    #[serde(rename = "vietqr")]
+    VietQr,
     /// A bank transfer.
     BankTransfer,
+    /// Notes of another currency.
+    ForeignCash,
     /// Anything else.
     Other,
+}
+
+impl TenderKindBody {
+    /// The kind.
+    pub fn kind(self) -> TenderKind {
+        match self {
+            TenderKindBody::Cash => TenderKind::Cash,
+            TenderKindBody::Card => TenderKind::Card,
+            TenderKindBody::Voucher => TenderKind::Voucher,
+            TenderKindBody::GiftCard => TenderKind::GiftCard,
+            TenderKindBody::VietQr => TenderKind::VietQr,
+            TenderKindBody::BankTransfer => TenderKind::BankTransfer,
+            TenderKindBody::ForeignCash => TenderKind::ForeignCash,
+            TenderKindBody::Other => TenderKind::Other("other".to_owned()),
+        }
+    }
 }
 
 /// Paging.
@@ -206,6 +266,11 @@ impl LineBody {
     /// What is wrong with it, where.
     pub fn parse(&self, at: &str) -> Answer<SaleLine> {
         let wish = match (&self.sku, &self.code) {
+            (None, None) if self.voucher.is_some() => self.voucher_wish(at)?,
+            (_, _) if self.voucher.is_some() => {
+                let detail = "a voucher is sold on a line of its own";
+                return Err(no_at(Code::UnknownField, format!("{at}/voucher"), detail));
+            }
             (Some(text), None) => Wish::Sku(sku(text, &format!("{at}/sku"))?),
             (None, Some(code)) => Wish::Code(code.trim().to_owned()),
             (None, None) => {
@@ -255,11 +320,38 @@ impl LineBody {
     }
 }
 
-fn serials(given: &[String], at: &str) -> Answer<Vec<String>> {
+impl LineBody {
+    fn voucher_wish(&self, at: &str) -> Answer<Wish> {
+        let Some(voucher) = &self.voucher else {
+            return Err(no_at(Code::MissingField, format!("{at}/voucher"), "voucher is missing"));
+        };
+        let only = self.quantity_milli.is_none() && self.unit_price.is_none() && self.discounts.is_empty();
+        if !only {
+            let detail = "a voucher is one, at its value, and nothing is taken off it";
+            return Err(no_at(Code::UnknownField, format!("{at}/voucher"), detail));
+        }
+        let code = voucher::parse_code(&voucher.code, &format!("{at}/voucher/code"))?;
+        let kind = match voucher.kind {
+            VoucherKindBody::GiftCard => TenderKind::GiftCard,
+            VoucherKindBody::Voucher => TenderKind::Voucher,
+        };
+        Ok(Wish::Voucher { kind, code, amount: Money(voucher.amount) })
+    }
+}
+
+/// Serial numbers; `at` is their list's pointer.
+///
+/// # Errors
+/// `WRONG_TYPE`, where.
+pub fn serials(given: &[String], at: &str) -> Answer<Vec<String>> {
     given.iter().enumerate().map(|(i, serial)| short(serial, &format!("{at}/{i}"))).collect()
 }
 
-fn age_check(check: &AgeCheckBody, at: &str) -> Answer<AgeCheck> {
+/// The check of an age; `at` is the pointer of what holds it.
+///
+/// # Errors
+/// `WRONG_TYPE`, where.
+pub fn age_check(check: &AgeCheckBody, at: &str) -> Answer<AgeCheck> {
     let method = short(&check.method, &format!("{at}/age_check/method"))?;
     Ok(AgeCheck { min_age: check.min_age, method })
 }
@@ -322,25 +414,59 @@ pub fn tenders(given: &[TenderBody]) -> Answer<Vec<Tender>> {
 fn one_tender(tender: &TenderBody, index: usize) -> Answer<Tender> {
     let reference = tender.reference.as_deref().filter(|r| !r.trim().is_empty());
     let reference = reference.map(|r| short(r, &format!("/tenders/{index}/reference"))).transpose()?;
-    let (kind, state) = match tender.kind {
-        TenderKindBody::Cash => (TenderKind::Cash, TenderState::Captured),
-        TenderKindBody::Card if reference.is_none() => {
-            let detail = "a card needs the reference of its terminal";
-            return Err(no_at(Code::TenderNotTaken, format!("/tenders/{index}/reference"), detail));
+    let at = |field: &str| format!("/tenders/{index}/{field}");
+    let kind = tender.kind.kind();
+    if kind == TenderKind::Card && reference.is_none() {
+        let detail = "a card needs the reference of its terminal";
+        return Err(no_at(Code::TenderNotTaken, at("reference"), detail));
+    }
+    let state = match kind {
+        TenderKind::BankTransfer | TenderKind::VietQr => TenderState::Unconfirmed,
+        _ => TenderState::Captured,
+    };
+    let currency = tender.currency.as_deref().map(|text| currency(text, &at("currency"))).transpose()?;
+    let foreign = match (&kind, currency) {
+        (TenderKind::ForeignCash, Some(currency)) => {
+            // The node fills in its rate.
+            Some(Foreign { currency, amount: Money(tender.amount), rate: 0 })
         }
-        TenderKindBody::Card => (TenderKind::Card, TenderState::Captured),
-        TenderKindBody::Voucher => (TenderKind::Voucher, TenderState::Captured),
-        TenderKindBody::BankTransfer => (TenderKind::BankTransfer, TenderState::Unconfirmed),
-        TenderKindBody::Other => (TenderKind::Other("other".to_owned()), TenderState::Captured),
+        (TenderKind::ForeignCash, None) => {
+            return Err(no_at(Code::MissingField, at("currency"), "foreign cash needs its currency"));
+        }
+        (_, Some(_)) => {
+            return Err(no_at(Code::UnknownField, at("currency"), "only foreign cash has a currency"));
+        }
+        (_, None) => None,
+    };
+    let code = tender.code.as_deref().map(|code| voucher::parse_code(code, &at("code"))).transpose()?;
+    let pool = match (&kind, code) {
+        (TenderKind::Voucher | TenderKind::GiftCard, Some(pool)) => {
+            Some(PoolDraw { pool, used: Money(tender.amount) })
+        }
+        (TenderKind::GiftCard, None) => {
+            return Err(no_at(Code::MissingField, at("code"), "what is printed on it is missing"));
+        }
+        (_, Some(_)) => {
+            return Err(no_at(Code::UnknownField, at("code"), "only vouchers and gift cards have a code"));
+        }
+        (_, None) => None,
     };
     Ok(Tender {
         key: None,
         kind,
         amount: Money(tender.amount),
-        foreign: None,
+        foreign,
         state,
         reference,
-        pool: None,
+        pool,
         original: None,
     })
+}
+
+/// A currency's three letters.
+///
+/// # Errors
+/// `WRONG_TYPE` at `pointer`.
+pub fn currency(text: &str, pointer: &str) -> Answer<Currency> {
+    Currency::parse(text).map_err(|e| no_at(Code::WrongType, pointer, e.to_string()))
 }

@@ -6,6 +6,7 @@ use super::parse::{self, Paging};
 use super::sales::rfc3339;
 use super::state::Shared;
 use crate::app::problem::{Answer, Code, no};
+use crate::app::request::Till;
 use crate::app::{picture, reservation};
 use crate::db::reservations::{self, Reservation};
 use crate::db::{catalog, stock};
@@ -84,12 +85,25 @@ pub async fn get_reservation(State(shared): State<Shared>, Path(id): Path<String
     Ok(ok(&read(&shared, &id)?))
 }
 
+/// Where a reservation is handed out.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct FulfilQuery {
+    /// The till, so that its shift tells of it.
+    pub till: Option<String>,
+}
+
 /// Hands out a prepaid reservation. Asked again it answers the same.
-#[utoipa::path(post, path = "/v1/reservations/{id}/fulfil", operation_id = "fulfilReservation", tag = "stock", params(("id" = String, Path, description = "UUID")),
+#[utoipa::path(post, path = "/v1/reservations/{id}/fulfil", operation_id = "fulfilReservation", tag = "stock", params(("id" = String, Path, description = "UUID"), FulfilQuery),
     responses((status = 200, description = "Handed out", body = ReservationOut), (status = "4XX", description = "A problem", body = super::answer::ProblemBody)))]
-pub async fn fulfil(State(shared): State<Shared>, Path(id): Path<String>) -> Reply {
+pub async fn fulfil(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    Query(query): Query<FulfilQuery>,
+) -> Reply {
     let id = parse::id(&id, "/id")?;
-    shared.writer.ask(move |node, now| reservation::fulfil(node, now, &id)).await?;
+    let till = query.till.as_deref().map(Till::parse).transpose()?;
+    shared.writer.ask(move |node, now| reservation::fulfil_at(node, now, &id, till.as_ref())).await?;
     Ok(ok(&read(&shared, &id)?))
 }
 

@@ -3,19 +3,22 @@
 use super::answer::{Page, Reply, created, ok};
 use super::body::Json;
 use super::parse::{self, DiscountBody, ExemptionBody, LineBody, Paging, TenderBody};
+use super::staff::ApprovalBody;
 use super::state::Shared;
+use super::tenders::{ForeignOut, show_foreign};
 use crate::app::acquire;
 use crate::app::books::{self, Booked};
 use crate::app::export::number;
 use crate::app::problem::{Answer, Code, no};
 use crate::app::request::{SaleRequest, Till};
 use crate::app::sell;
+use crate::app::tender::state_name;
 use crate::app::totals::kind_name;
 use axum::extract::{Path, Query, State};
 use serde::{Deserialize, Serialize};
 use tradepost_commerce::document::{RefundDocument, SaleDocument, TaxGroup, Tender, TenderState};
 use tradepost_commerce::money::Money;
-use tradepost_sync::body::{Body, RefundCommitted, SaleCommitted};
+use tradepost_sync::body::{Body, RefundCommitted, SaleCommitted, Verification};
 use utoipa::{IntoParams, ToSchema};
 
 /// A whole sale in one call.
@@ -39,6 +42,8 @@ pub struct SaleBody {
     pub tenders: Vec<TenderBody>,
     /// What the caller thinks it comes to.
     pub expected_total: Option<i64>,
+    /// Somebody's PIN, for what the one at the till may not do.
+    pub approval: Option<ApprovalBody>,
 }
 
 /// A sale or a refund. Amounts are minor units, quantities thousandths of the pricing unit.
@@ -86,6 +91,31 @@ pub struct Sale {
     pub synced: bool,
     /// A refund's sale.
     pub original_sale: Option<String>,
+    /// Whether a refund was made under the refund right; none for a sale.
+    pub verified: Option<bool>,
+    /// A refund that cancels a whole sale in its shift.
+    pub void: bool,
+    /// Who allowed a refund.
+    pub approver: Option<String>,
+    /// Ties the refund and the sale of an exchange.
+    pub exchange: Option<String>,
+    /// Why it bears no tax.
+    pub exemption: Option<ExemptionOut>,
+    /// A sale of training: no fact at all.
+    pub training: bool,
+    /// Who was signed on.
+    pub staff: Option<String>,
+    /// The shift's number at the till.
+    pub shift: Option<u32>,
+}
+
+/// Why a sale bears no tax.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ExemptionOut {
+    /// Reason code.
+    pub reason: String,
+    /// Number of the certificate.
+    pub certificate: String,
 }
 
 /// A receipt's number.
@@ -160,8 +190,14 @@ pub struct TenderOut {
     pub amount: i64,
     /// Where it stands.
     pub state: &'static str,
+    /// Where it stands by now: a stored card is captured or declined later.
+    pub now: &'static str,
+    /// Its idempotency key; none where it is made of the document and the index.
+    pub key: Option<String>,
     /// Reference of the terminal or of the bank.
     pub reference: Option<String>,
+    /// The foreign side.
+    pub foreign: Option<ForeignOut>,
 }
 
 /// Where an event stands.
@@ -202,12 +238,14 @@ pub async fn put_sale(
         let rules = shared.rules()?;
         shared.cover(|conn| acquire::of_sale(conn, &rules.settings, &request)).await;
     }
-    let booked = shared.writer.ask(move |node, now| sell::sell(node, now, &request)).await?;
+    let approved = shared.approved(body.approval.as_ref()).await?;
+    let booked =
+        shared.writer.ask(move |node, now| sell::sell(node, now, &request, approved.as_ref())).await?;
     metrics::counter!("tradepost_sales_total").increment(1);
     Ok(created(&as_answered(booked)?))
 }
 
-fn parse_sale(id: &str, body: &SaleBody) -> Answer<SaleRequest> {
+pub(super) fn parse_sale(id: &str, body: &SaleBody) -> Answer<SaleRequest> {
     let line = |(i, line): (usize, &LineBody)| line.parse(&format!("/lines/{i}"));
     Ok(SaleRequest {
         id: parse::document_id(id)?,
@@ -225,7 +263,7 @@ fn parse_sale(id: &str, body: &SaleBody) -> Answer<SaleRequest> {
 /// A document as the request that made it was, or would have been, answered: what came later is left out, so that
 /// a repeat gets the same bytes.
 pub(super) fn as_answered(booked: Booked) -> Answer<Sale> {
-    Sale::show(&Booked { refunded: Default::default(), synced: false, ..booked })
+    Sale::show(&Booked { refunded: Default::default(), by_now: Vec::new(), synced: false, ..booked })
 }
 
 /// Lists sales and refunds, newest first.
@@ -293,10 +331,23 @@ fn show_sale(booked: &Booked, sale: &SaleCommitted) -> Sale {
         cash_due: outcome.settlement.cash_due.0,
         cash_tendered: outcome.settlement.cash_tendered.0,
         change: outcome.settlement.change.0,
-        tenders: sale.document.inputs.tenders.iter().map(tender).collect(),
+        tenders: tenders_of(booked, &sale.document.inputs.tenders),
         event: event_ref(booked),
         synced: booked.synced,
         original_sale: None,
+        verified: None,
+        void: false,
+        approver: None,
+        exchange: sale.exchange.map(|id| id.to_string()),
+        exemption: sale
+            .document
+            .inputs
+            .exemption
+            .as_ref()
+            .map(|why| ExemptionOut { reason: why.reason.clone(), certificate: why.certificate.clone() }),
+        training: false,
+        staff: staff_of(booked),
+        shift: booked.event.envelope.shift,
     }
 }
 
@@ -347,7 +398,7 @@ fn show_refund(booked: &Booked, refund: &RefundCommitted) -> Sale {
         cash_due: outcome.settlement.cash_due.0,
         cash_tendered: outcome.settlement.cash_tendered.0,
         change: outcome.settlement.change.0,
-        tenders: refund.document.inputs.tenders.iter().map(tender).collect(),
+        tenders: tenders_of(booked, &refund.document.inputs.tenders),
         event: event_ref(booked),
         synced: booked.synced,
         original_sale: refund
@@ -356,6 +407,14 @@ fn show_refund(booked: &Booked, refund: &RefundCommitted) -> Sale {
             .original
             .as_ref()
             .map(|original| tradepost_sync::ids::Id(original.sale_id).to_string()),
+        verified: Some(refund.verification == Verification::Verified),
+        void: refund.void,
+        approver: refund.approver.as_ref().map(|who| who.0.clone()),
+        exchange: refund.exchange.map(|id| id.to_string()),
+        exemption: None,
+        training: false,
+        staff: staff_of(booked),
+        shift: booked.event.envelope.shift,
     }
 }
 
@@ -404,7 +463,11 @@ fn receipt(number_of: &tradepost_sync::body::ReceiptNumber) -> Receipt {
     }
 }
 
-fn event_ref(booked: &Booked) -> EventRef {
+fn staff_of(booked: &Booked) -> Option<String> {
+    booked.event.envelope.staff.as_ref().map(|who| who.0.clone())
+}
+
+pub(super) fn event_ref(booked: &Booked) -> EventRef {
     EventRef {
         incarnation: booked.event.envelope.incarnation.to_string(),
         seq: booked.event.envelope.seq,
@@ -412,28 +475,20 @@ fn event_ref(booked: &Booked) -> EventRef {
     }
 }
 
-fn tender(tender: &Tender) -> TenderOut {
+fn tenders_of(booked: &Booked, tenders: &[Tender]) -> Vec<TenderOut> {
+    let by_now = |index: usize, tender: &Tender| booked.by_now.get(index).copied().unwrap_or(tender.state);
+    tenders.iter().enumerate().map(|(index, one)| tender(one, by_now(index, one))).collect()
+}
+
+fn tender(tender: &Tender, by_now: TenderState) -> TenderOut {
     TenderOut {
         kind: kind_name(&tender.kind).to_owned(),
         amount: tender.amount.0,
         state: state_name(tender.state),
+        now: state_name(by_now),
+        key: tender.key.map(|key| tradepost_sync::ids::Id(key).to_string()),
         reference: tender.reference.clone(),
-    }
-}
-
-fn state_name(state: TenderState) -> &'static str {
-    match state {
-        TenderState::Created => "created",
-        TenderState::Requested => "requested",
-        TenderState::Captured => "captured",
-        TenderState::Stored => "stored",
-        TenderState::Unconfirmed => "unconfirmed",
-        TenderState::Unknown => "unknown",
-        TenderState::Declined => "declined",
-        TenderState::Voided => "voided",
-        TenderState::Confirmed => "confirmed",
-        TenderState::Missing => "missing",
-        TenderState::Expired => "expired",
+        foreign: tender.foreign.as_ref().map(show_foreign),
     }
 }
 

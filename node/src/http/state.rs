@@ -1,6 +1,8 @@
 //! What every handler has at hand.
 
 use crate::app::acquire::Wants;
+use crate::app::count::Held;
+use crate::app::hand_over;
 use crate::app::node::Rulebook;
 use crate::app::problem::{Answer, Stop};
 use crate::db::{Fault, Reads};
@@ -10,7 +12,14 @@ use crate::writer::{Machine, Pulse, Writer};
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
+use tradepost_sync::body::CustodyObject;
+use tradepost_sync::frontier::HeadMark;
+use tradepost_sync::ids::{Id, Incarnation};
+
+/// How long events that neighbours hold may take to arrive here.
+const ARRIVING: Duration = Duration::from_secs(1);
 
 /// What every handler has at hand. Clones are cheap.
 #[derive(Clone)]
@@ -125,6 +134,39 @@ impl Shared {
     /// (`model.md` §2, In the store, offline).
     pub async fn cover(&self, wants: impl Fn(&Connection) -> Result<Wants, Fault>) {
         self.0.peers.cover(&self.0.reads, self.0.writer.pulse(), wants).await;
+    }
+
+    /// What the neighbours that can be asked hold now; it is waited a moment until this node holds it too, so that a count
+    /// doesn't take for missing what is only on its way (`model.md` §4).
+    pub async fn held_by_neighbours(&self) -> Vec<Held> {
+        let held = self.0.peers.cuts().await;
+        let all: Vec<HeadMark> = held.iter().flat_map(|(_, heads)| heads.iter().copied()).collect();
+        let mut pulse = self.0.writer.pulse();
+        let there = |pulse: &Pulse| {
+            all.iter().all(|head| {
+                let known = pulse.others.get(&head.incarnation).map_or(0, |known| known.seq);
+                head.incarnation == pulse.head.incarnation || known >= head.seq
+            })
+        };
+        let _ = tokio::time::timeout(ARRIVING, pulse.wait_for(there)).await;
+        held
+    }
+
+    /// Asks the neighbour that holds an object to hand it over; whether it is this node's then.
+    pub async fn ask_for(&self, holder: &Incarnation, object: CustodyObject) -> bool {
+        self.0.peers.take_custody(self.0.writer.pulse(), holder, object).await
+    }
+
+    /// Where another node of the store holds the right to refund a sale, it is asked to hand it over; whether it does shows
+    /// in the refund alone (`facts.md` §4, Refund right).
+    ///
+    /// # Errors
+    /// A fault.
+    pub async fn ask_refund_right(&self, sale: &Id) -> Answer<()> {
+        if let Some(holder) = self.read(|conn| Ok(hand_over::holder_of_refund(conn, sale)?))? {
+            self.ask_for(&holder, CustodyObject::Refund(*sale)).await;
+        }
+        Ok(())
     }
 
     /// The rules of the counter as they are now.

@@ -1,14 +1,16 @@
 //! Where synchronisation stands.
 
 use super::answer::{Reply, json, ok};
+use super::sales::rfc3339;
 use super::state::Shared;
 use super::totals::HeadOut;
-use crate::app::status;
+use crate::app::{frozen, status};
 use crate::db::incarnations::{Known, Part};
 use crate::link::{Link, LinkState};
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
+use tradepost_sync::lease::{Clocks, Locked};
 use utoipa::ToSchema;
 
 /// Where synchronisation stands.
@@ -30,6 +32,9 @@ pub struct SyncStatus {
     pub unsynced: u64,
     /// Age of the oldest of them.
     pub oldest_unsynced_ms: Option<i64>,
+    /// Events of this node's that the hub has in quarantine, by seq: their effects don't count, and nothing is granted to
+    /// this node before a person has settled them there.
+    pub quarantined: Vec<u64>,
     /// How far every stream is held.
     pub frontier: Vec<HeadOut>,
     /// The catalog.
@@ -44,6 +49,39 @@ pub struct SyncStatus {
     pub bytes_received: u64,
     /// Wall clock here less hub time.
     pub clock_skew_ms: i64,
+    /// Hub time now, where the hub or a neighbour told it in this boot.
+    pub hub_time: Option<HubTimeOut>,
+    /// The lease that covers strict selling, giving and handing on; nothing at a node that was never enrolled, which needs
+    /// none.
+    pub lease: Option<LeaseOut>,
+    /// A barrier is open: logs stand still until the hub has settled what they end with (`model.md` §3.5).
+    pub frozen: bool,
+}
+
+/// The lease.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LeaseOut {
+    /// Whether what it covers is open now.
+    pub held: bool,
+    /// When it runs out unless it is renewed (RFC 3339, by this node's wall clock); nothing where none was given since
+    /// the start.
+    pub until: Option<String>,
+    /// Why what it covers is locked: `not_acknowledged` (the hub has acknowledged nothing since the start), `no_lease`
+    /// (none was given since the start), `ran_out`, `clocks_parted`.
+    pub why: Option<&'static str>,
+    /// The same in a sentence.
+    pub detail: Option<String>,
+}
+
+/// Hub time as it is known here.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HubTimeOut {
+    /// New after a restore, a failover or a step.
+    pub epoch: u32,
+    /// Milliseconds since 1970 UTC.
+    pub ms: i64,
+    /// How long ago the hub or a neighbour told it.
+    pub heard_ms_ago: i64,
 }
 
 /// The hub.
@@ -57,6 +95,8 @@ pub struct HubOut {
     pub last_contact_ms_ago: Option<i64>,
     /// Why the last attempt ended.
     pub last_error: Option<String>,
+    /// It takes this node in again only with a code that a person brings; `last_error` says why.
+    pub needs_code: bool,
 }
 
 /// Another node of the store.
@@ -119,6 +159,7 @@ pub(super) fn current(shared: &Shared) -> Result<SyncStatus, crate::app::Stop> {
             connected: matches!(link.state, LinkState::Online | LinkState::Syncing),
             last_contact_ms_ago: link.last_contact.map(|at| (wall - at).max(0)),
             last_error: link.last_error.clone(),
+            needs_code: link.needs_code,
         },
         incarnation: me.map(|k| k.id().to_string()).unwrap_or_default(),
         registered: me.is_some_and(|k| k.registered && !k.fenced),
@@ -129,6 +170,7 @@ pub(super) fn current(shared: &Shared) -> Result<SyncStatus, crate::app::Stop> {
         acked_seq: me.map_or(0, |k| k.acked),
         unsynced: standing.unsynced,
         oldest_unsynced_ms: standing.oldest_unsynced.map(|at| (wall - at).max(0)),
+        quarantined: link.aside.clone(),
         frontier: held.map(|k| HeadOut { incarnation: k.id().to_string(), seq: k.head.seq }).collect(),
         catalog: CatalogStatus {
             epoch: standing.catalog.epoch,
@@ -140,6 +182,33 @@ pub(super) fn current(shared: &Shared) -> Result<SyncStatus, crate::app::Stop> {
         bytes_sent: link.bytes_sent,
         bytes_received: link.bytes_received,
         clock_skew_ms: link.clock_skew_ms,
+        lease: lease(shared),
+        frozen: shared.read(|conn| Ok(frozen::load(conn)?))?.barrier.is_some(),
+        hub_time: link.hub_time.map(|(tau, at)| {
+            let ago = (shared.machine.boot() - at).max(0);
+            HubTimeOut { epoch: tau.epoch, ms: tau.later(ago).ms, heard_ms_ago: ago }
+        }),
+    })
+}
+
+fn lease(shared: &Shared) -> Option<LeaseOut> {
+    let tenancy = shared.writer.pulse().borrow().tenancy;
+    if tenancy.alone {
+        return None;
+    }
+    let now = Clocks { boot: shared.machine.boot(), wall: shared.machine.wall() };
+    let locked = tenancy.check(now).err();
+    let why = locked.map(|locked| match locked {
+        Locked::NotAcknowledged => "not_acknowledged",
+        Locked::NoLease => "no_lease",
+        Locked::RanOut { .. } => "ran_out",
+        Locked::Drifted { .. } => "clocks_parted",
+    });
+    Some(LeaseOut {
+        held: locked.is_none(),
+        until: tenancy.ends_at().map(|ends| rfc3339(now.wall.saturating_add(ends.saturating_sub(now.boot)))),
+        why,
+        detail: locked.map(|locked| locked.to_string()),
     })
 }
 

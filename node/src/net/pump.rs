@@ -3,14 +3,18 @@
 //!
 //! It always reads while it writes: what the disk does runs beside the link, and frames leave over a queue.
 
+mod leasing;
+mod sharing;
+
 use super::daemon::{Context, PROGRAM, as_reason};
 use crate::app::enrol::Hub;
+use crate::app::follow::{self, Following};
 use crate::app::problem::{Answer, Stop};
 use crate::app::stretch::{self, Asked};
 use crate::app::{acquire, barrier, catalog, customers, join, node};
 use crate::db::incarnations;
 use crate::link::{LinkState, Neighbour};
-use crate::peers::AcquireAsk;
+use crate::peers::Ask;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -20,7 +24,6 @@ use tradepost_commerce::document::CatalogVersion;
 use tradepost_proto::convert::{from_frame, to_frame};
 use tradepost_proto::sync::v1::Frame;
 use tradepost_proto::sync::v1::sync_service_client::SyncServiceClient;
-use tradepost_sync::clock::Tau;
 use tradepost_sync::frontier::{Frontier, HeadMark};
 use tradepost_sync::ids::Incarnation;
 use tradepost_sync::limits::{ASKS_MAX, FRAME_BYTES_MAX};
@@ -48,6 +51,8 @@ pub struct Ended {
 /// What comes back from the disk.
 enum Done {
     Input(Box<Input>),
+    /// A lease was taken: when the next one is asked for.
+    Leased(i64),
     Broken(Stop),
 }
 
@@ -70,12 +75,13 @@ impl Heard {
 pub async fn with_hub(context: &Context, hub: &Hub, channel: Channel) -> Ended {
     let never = |why: String| Ended { why, met: false, for_good: false, refused: None };
     let (frames, outgoing) = mpsc::channel(FRAMES_MAX);
+    let cuts = context.writer.pulse().borrow().cuts;
     let local = match local(context, Role::Node, hub.key) {
         Ok(local) => local,
         Err(stop) => return never(as_reason(&stop)),
     };
     // The first word must be on its way before the hub answers the call at all.
-    let mut pump = Pump::new(context, local, frames);
+    let mut pump = Pump::new(context, (local, cuts), frames);
     if let Some(ended) = pump.start().await {
         return ended;
     }
@@ -97,11 +103,12 @@ pub(super) async fn with_neighbour(
     frames: mpsc::Sender<Frame>,
     heard: mpsc::Receiver<Frame>,
 ) -> Ended {
+    let cuts = context.writer.pulse().borrow().cuts;
     let local = match local(context, Role::Neighbour, key) {
         Ok(local) => local,
         Err(stop) => return Ended { why: as_reason(&stop), met: false, for_good: false, refused: None },
     };
-    let mut pump = Pump::new(context, local, frames);
+    let mut pump = Pump::new(context, (local, cuts), frames);
     if let Some(ended) = pump.start().await {
         return ended;
     }
@@ -119,11 +126,16 @@ struct Pump<'a> {
     hub: Option<Incarnation>,
     roster_at: Option<HeadMark>,
     wake_at: Option<i64>,
+    /// When a lease is asked for again, by the boot clock.
+    lease_at: i64,
+    /// Branches that had been cut off when the ends of streams were read.
+    cuts: u64,
     /// Who was met and proven.
     peer: Option<Incarnation>,
     /// Requests for rights: by whoever sells here, and those on their way.
-    asks: (mpsc::Sender<AcquireAsk>, mpsc::Receiver<AcquireAsk>),
+    asks: (mpsc::Sender<Ask>, mpsc::Receiver<Ask>),
     asked: BTreeMap<u64, oneshot::Sender<u64>>,
+    cuts_asked: BTreeMap<u64, oneshot::Sender<Vec<HeadMark>>>,
     next_ask: u64,
 }
 
@@ -136,7 +148,7 @@ impl Drop for Pump<'_> {
 }
 
 impl<'a> Pump<'a> {
-    fn new(context: &'a Context, local: Local, frames: mpsc::Sender<Frame>) -> Self {
+    fn new(context: &'a Context, (local, cuts): (Local, u64), frames: mpsc::Sender<Frame>) -> Self {
         let (disk, done) = mpsc::unbounded_channel();
         let (role, hub) = (local.role, local.roster_of);
         Self {
@@ -149,20 +161,26 @@ impl<'a> Pump<'a> {
             hub,
             roster_at: None,
             wake_at: None,
+            lease_at: i64::MAX,
+            cuts,
             peer: None,
             asks: mpsc::channel(ASKS_MAX),
             asked: BTreeMap::new(),
+            cuts_asked: BTreeMap::new(),
             next_ask: 1,
         }
     }
 
     async fn start(&mut self) -> Option<Ended> {
-        self.session.handle(self.context.machine.boot(), Input::Start);
+        let boot = self.context.machine.boot();
+        self.session.handle(boot, Input::Tick { tau: self.known_time() });
+        self.session.handle(boot, Input::Start);
         self.drain().await
     }
 
     async fn run(mut self, mut heard: Heard) -> Ended {
         let mut pulse = self.context.writer.pulse();
+        let cuts = self.cuts;
         // What was written while the link was being made is news too.
         pulse.mark_changed();
         loop {
@@ -170,6 +188,10 @@ impl<'a> Pump<'a> {
                 biased;
                 done = self.done.recv() => match done {
                     Some(Done::Input(input)) => *input,
+                    Some(Done::Leased(next)) => {
+                        self.lease_at = next;
+                        continue;
+                    }
                     Some(Done::Broken(stop)) => return self.end(as_reason(&stop)),
                     None => return self.end("the disk is gone".to_owned()),
                 },
@@ -188,6 +210,9 @@ impl<'a> Pump<'a> {
                 changed = pulse.changed() => match changed {
                     Ok(()) => {
                         let now = pulse.borrow_and_update().clone();
+                        if now.cuts != cuts {
+                            return self.end("a branch was cut off: ends of streams have gone back".to_owned());
+                        }
                         let roster = self.hub.and_then(|hub| now.others.get(&hub).copied());
                         if let Err(ended) = self.look_at_the_roster(roster) {
                             return ended;
@@ -197,7 +222,11 @@ impl<'a> Pump<'a> {
                     }
                     Err(_) => return self.end("the node closes".to_owned()),
                 },
-                () = until(self.wake_at, self.context.machine) => Input::Tick { tau: None },
+                () = until(self.wake_at, self.context.machine) => Input::Tick { tau: self.known_time() },
+                () = until(Some(self.lease_at), self.context.machine) => {
+                    self.ask_for_lease_when_due();
+                    continue;
+                }
                 () = self.context.poke.notified(), if self.role == Role::Node => Input::Tick { tau: None },
             };
             self.session.handle(self.context.machine.boot(), input);
@@ -218,6 +247,7 @@ impl<'a> Pump<'a> {
     }
 
     async fn act(&mut self, output: Output) -> Option<Ended> {
+        let role = self.role;
         match output {
             Output::Send(message) => {
                 if self.frames.send(to_frame(&message)).await.is_err() {
@@ -228,7 +258,11 @@ impl<'a> Pump<'a> {
                 self.read(Asked { incarnation, from, events_max, bytes_max, raw_to });
             }
             Output::Apply(batch) => self.write(move |node, now| {
-                let applied = match join::join(node, now, &batch) {
+                let joined = match role {
+                    Role::Node => join::join_canonical(node, now, &batch),
+                    _ => join::join(node, now, &batch),
+                };
+                let applied = match joined {
                     Ok(applied) => applied,
                     Err(Stop::No(_)) => Applied::Bad,
                     fault => fault?,
@@ -240,9 +274,27 @@ impl<'a> Pump<'a> {
             }
             Output::Acked(head) => self.acked(head),
             Output::HubTime(tau) => self.hear_time(tau),
-            Output::Met(hello) => self.met(&hello),
+            Output::Met(hello) => {
+                if let Some(ended) = self.follow(&hello).await {
+                    return Some(ended);
+                }
+                self.met(&hello);
+            }
             Output::SelfFence { why, told } => self.self_fence(why, told),
             Output::Give(asked) => self.give(asked),
+            Output::HandOver(wanted) => self.hand_over(wanted),
+            Output::ReadCarts { after } => self.read_carts(after),
+            Output::ApplyCarts(carts) => self.apply_carts(carts),
+            Output::ReadCut(ask) => self.read_cut(ask),
+            Output::Cut { ask, heads } => {
+                if let Some(reply) = self.cuts_asked.remove(&ask) {
+                    let _ = reply.send(heads);
+                }
+            }
+            Output::Burn(asked) => self.burn(asked),
+            Output::Leased(sealed) => self.leased(sealed),
+            Output::Aside(seqs) => self.context.tell(|link| link.aside = seqs),
+            Output::ReadCatalog { after, max } => self.read_catalog(after, max),
             Output::Acquired { ask, through } => {
                 if let Some(reply) = self.asked.remove(&ask) {
                     // Whoever asked may have run out of patience; the rights come all the same.
@@ -256,13 +308,34 @@ impl<'a> Pump<'a> {
             }
             Output::WaitUntil(at) => self.wake_at = Some(at),
             Output::Close(closing) => return Some(self.close(closing)),
-            Output::Identify(_) | Output::ReadCatalog { .. } | Output::CatalogAcked(_) => {}
+            Output::Identify(_) | Output::CatalogAcked(_) | Output::GiveLease(_) => {}
         }
         None
     }
 
+    /// A hub whose database was put back speaks as another incarnation than before.
+    async fn follow(&mut self, hello: &Hello) -> Option<Ended> {
+        if self.role != Role::Node || self.hub == Some(hello.incarnation) {
+            return None;
+        }
+        let speaks = hello.incarnation;
+        match self.context.writer.ask(move |node, _| follow::follow(node, speaks)).await {
+            Ok(Following::Past) => Some(
+                self.end("another hub with the same key speaks as it did before it was restored".to_owned()),
+            ),
+            Ok(Following::Same | Following::Follows) => {
+                self.hub = Some(speaks);
+                None
+            }
+            Err(stop) => Some(self.end(as_reason(&stop))),
+        }
+    }
+
     fn met(&mut self, hello: &Hello) {
         self.peer = Some(hello.incarnation);
+        if self.role == Role::Node {
+            self.ask_for_lease();
+        }
         if self.role == Role::Neighbour {
             self.context.peers.met(hello.incarnation, self.asks.0.clone());
             let held = self.context.writer.pulse().borrow().head;
@@ -272,6 +345,8 @@ impl<'a> Pump<'a> {
         self.context.tell(|link| {
             if self.role == Role::Node {
                 (link.state, link.last_error, link.hub_catalog) = (LinkState::Syncing, None, catalog);
+                link.needs_code = false;
+                link.aside.clear();
             }
         });
         self.tell_of_neighbour(|link| (link.state, link.last_error) = (LinkState::Syncing, None));
@@ -334,15 +409,6 @@ impl<'a> Pump<'a> {
         });
     }
 
-    fn pass_on(&mut self, ask: AcquireAsk) -> Input {
-        let number = self.next_ask;
-        self.next_ask += 1;
-        // Nobody waits for these any longer.
-        self.asked.retain(|_, reply| !reply.is_closed());
-        self.asked.insert(number, ask.reply);
-        Input::Acquire(Acquire { ask: number, sku: ask.sku, at_least: ask.at_least })
-    }
-
     /// A neighbour that the roster lets in no longer is left.
     fn look_at_the_roster(&mut self, roster: Option<HeadMark>) -> Result<(), Ended> {
         let Some(peer) = self.peer.filter(|_| self.role == Role::Neighbour && roster != self.roster_at)
@@ -373,20 +439,6 @@ impl<'a> Pump<'a> {
             if let Err(stop) = noted {
                 tracing::debug!(?stop, "an acknowledgement was not noted");
             }
-        });
-    }
-
-    fn hear_time(&self, tau: Tau) {
-        let machine = self.context.machine;
-        let (boot, skew) = (machine.boot(), machine.wall() - tau.ms);
-        self.context.tell(|link| link.clock_skew_ms = skew);
-        let writer = self.context.writer.clone();
-        tokio::spawn(async move {
-            let heard = writer.ask(move |node, _| {
-                node.clock_mut().hear(tau, boot);
-                Ok(())
-            });
-            let _ = heard.await;
         });
     }
 

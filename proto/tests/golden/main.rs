@@ -10,14 +10,17 @@ use prost::Message as _;
 use std::path::PathBuf;
 use tradepost_commerce::document::{CatalogVersion, Sku, StaffId};
 use tradepost_proto::convert::{from_frame, to_frame};
-use tradepost_sync::body::{Body, CutHead, Kind};
+use tradepost_sync::body::{Body, CustodyObject, CutHead, Kind};
+use tradepost_sync::burn::BurnAsk;
 use tradepost_sync::catalog::SealedEntry;
 use tradepost_sync::clock::Tau;
 use tradepost_sync::event::{Event, Head, Stamp};
 use tradepost_sync::frontier::HeadMark;
 use tradepost_sync::ids::{Hash, Id, Incarnation};
+use tradepost_sync::lease::{Lease, LeaseAsk, SealedLease};
 use tradepost_sync::session::{
-    Acquire, BarrierWord, Batch, CustomerRecord, Encoding, Hello, Message, Records, Refusal,
+    Acquire, BarrierWord, Batch, Carts, CustodyAsk, CustomerRecord, Encoding, Hello, Message, Records,
+    Refusal,
 };
 
 pub(crate) const NODE: Incarnation = Incarnation([0xa1; 16]);
@@ -116,6 +119,9 @@ fn messages() -> Vec<(&'static str, Message)> {
         catalog,
         payload: vec![1, 2, 3, 4],
     };
+    let lease = Lease { incarnation: NODE, nonce: [6; 32], issued: Tau::told(2, 7), length_ms: 259_200_000 };
+    let lease = SealedLease { lease, signature: [3; 64] };
+    let burn = BurnAsk { id: id(7), holder: NODE, sku: Sku("MILK".to_owned()), units: 3 };
     let entry = SealedEntry { at: catalog, bytes: vec![9, 8, 7], signature: [4; 64] };
     vec![
         ("greeting", Message::Greeting { protocol: 1, protocol_min: 1, nonce: [1; 32] }),
@@ -132,12 +138,21 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("acquire", Message::Acquire(Acquire { ask: 7, sku: Sku("MILK".to_owned()), at_least: 12 })),
         ("acquired", Message::Acquired { ask: 7, through: 42 }),
         ("declined", Message::Declined(OTHER)),
+        ("aside", Message::Aside(vec![7, 300])),
         ("barrier_ask", Message::Barrier(BarrierWord::Ask { barrier: id(7) })),
         ("barrier_reply", Message::Barrier(BarrierWord::Reply { barrier: id(7), heads: vec![mark] })),
         ("cap_proposal", Message::Barrier(BarrierWord::Proposal { barrier: id(7), caps: vec![mark] })),
         ("cap_ack", Message::Barrier(BarrierWord::Ack { barrier: id(7) })),
         ("records", Message::Records(records())),
         ("records_ack", Message::RecordsAck(9)),
+        ("cart_state", Message::Carts(Carts { through: 8, carts: vec![vec![1, 2], vec![3]] })),
+        ("cart_state_ack", Message::CartsAck(8)),
+        ("custody_ask", Message::CustodyAsk(CustodyAsk { ask: 7, object: CustodyObject::Cart(id(4)) })),
+        ("cut_ask", Message::CutAsk(7)),
+        ("cut", Message::Cut { ask: 7, heads: vec![mark] }),
+        ("burn_ask", Message::Burn(burn)),
+        ("lease_ask", Message::LeaseAsk(LeaseAsk { incarnation: NODE, nonce: [6; 32] })),
+        ("lease", Message::Lease(lease)),
     ]
 }
 

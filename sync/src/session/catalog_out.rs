@@ -1,4 +1,5 @@
-//! The catalog on its way to a node: one frame at a time, the next once the last is acknowledged.
+//! The catalog on its way to a node, from the hub or a neighbour: one frame at a time, the next once the last is
+//! acknowledged.
 
 use crate::clock::UtcMs;
 use tradepost_commerce::document::CatalogVersion;
@@ -16,7 +17,7 @@ enum Stage {
     Sent,
 }
 
-/// The hub's side of the catalog stream.
+/// The giving side of the catalog stream.
 #[derive(Debug, Default)]
 pub(super) struct CatalogOut {
     /// What the node holds.
@@ -66,9 +67,22 @@ impl CatalogOut {
         Some(further)
     }
 
-    /// Something new was published.
-    pub(super) fn wake(&mut self) {
-        self.not_before = 0;
+    /// Something new was published; it goes at this time, at the earliest.
+    pub(super) fn wake(&mut self, not_before: UtcMs) {
+        self.not_before = not_before;
+    }
+
+    /// A neighbour says what it holds, asked or not; whether that is more than before.
+    pub(super) fn holds(&mut self, now: UtcMs, at: CatalogVersion) -> bool {
+        let further = at > self.peer;
+        if self.stage == Stage::Sent {
+            self.stage = Stage::Idle;
+            if !further {
+                self.not_before = now + REFUSED_MS;
+            }
+        }
+        self.peer = self.peer.max(at);
+        further
     }
 
     /// Whether entries were sent that are not acknowledged.

@@ -75,9 +75,10 @@ impl Incoming {
         !self.awaited.is_empty()
     }
 
-    /// Catalog entries came; the hub sends no more before these are acknowledged.
+    /// Catalog entries came. Nobody sends more before these are acknowledged, but for a neighbour that was told
+    /// meanwhile of what came by another way: then there are more on their way.
     pub(super) fn entries(&mut self, entries: Vec<SealedEntry>) -> Result<(), TooMany> {
-        if !self.catalog.is_empty() {
+        if self.catalog.len() >= UNACKED_BATCHES_MAX {
             return Err(TooMany);
         }
         self.catalog.push_back(entries);

@@ -1,10 +1,13 @@
 //! What two sessions say to each other (`model.md` §6).
 
 use super::Records;
+use crate::body::CustodyObject;
+use crate::burn::BurnAsk;
 use crate::catalog::SealedEntry;
 use crate::clock::{Tau, UtcMs};
 use crate::frontier::HeadMark;
 use crate::ids::{Hash, Id, Incarnation};
+use crate::lease::{LeaseAsk, SealedLease};
 use crate::signing::SignatureBytes;
 use tradepost_commerce::document::{CatalogVersion, Sku};
 
@@ -109,6 +112,25 @@ pub struct Acquire {
     pub at_least: u64,
 }
 
+/// A neighbour asks to be handed a cart or a refund right that the other side holds (`model.md` §5, `facts.md` §4). The
+/// answer is [`Message::Acquired`]: the holder's own stream holds its `custody.moved`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustodyAsk {
+    /// Names the request among those of this session.
+    pub ask: u64,
+    /// The object.
+    pub object: CustodyObject,
+}
+
+/// Some carts of the store as the speaker knows them, packed, and how far it has come with them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Carts {
+    /// A number of the speaker's own, to be said again once they are durable.
+    pub through: u64,
+    /// Carts, each as [`crate::cart::Cart::pack`] writes it.
+    pub carts: Vec<Vec<u8>>,
+}
+
 /// A word about a barrier (`model.md` §3.5). The hub asks and proposes, the node replies and acks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BarrierWord {
@@ -191,15 +213,39 @@ pub enum Message {
     Acquired {
         /// The request.
         ask: u64,
-        /// The giver's own stream holds all it gives up to this seq; 0 where it gives nothing.
+        /// The giver's own stream holds all it gives, rights or custody, up to this seq; 0 where it gives nothing.
         through: u64,
     },
     /// Of this stream nothing more is taken for now: its author isn't known to the speaker, or it holds another branch.
     Declined(Incarnation),
     /// About a barrier.
     Barrier(BarrierWord),
+    /// Between neighbours: carts as they are known to the speaker (`CartState` of `model.md` §6).
+    Carts(Carts),
+    /// They are durable at the speaker.
+    CartsAck(u64),
+    /// Between neighbours: custody is asked for.
+    CustodyAsk(CustodyAsk),
+    /// Between neighbours: what do you hold now? Somebody counts.
+    CutAsk(u64),
+    /// Between neighbours: that is held at the speaker.
+    Cut {
+        /// The request.
+        ask: u64,
+        /// Everything that is held, the own stream included.
+        heads: Vec<HeadMark>,
+    },
+    /// The hub asks a holder to burn rights that have no goods (`model.md` §2). The answer is `rights.burnt`.
+    Burn(BurnAsk),
     /// Customers' records, between node and hub.
     Records(Records),
     /// They are durable at the speaker, up to this number of the other side's.
     RecordsAck(u64),
+    /// The hub tells a node which events of its own stream are set aside without their effects, by seq (`model.md` §6). A
+    /// word for people; the longest list is [`ASIDE_MAX`](crate::limits::ASIDE_MAX).
+    Aside(Vec<u64>),
+    /// A lease is asked for (`model.md` §3.1), by the speaker or by a neighbour that can't reach the hub.
+    LeaseAsk(LeaseAsk),
+    /// The lease, as the hub signed it.
+    Lease(SealedLease),
 }

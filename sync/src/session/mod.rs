@@ -10,10 +10,12 @@
 mod barrier;
 mod catalog_out;
 mod incoming;
+mod lease;
 mod message;
 mod neighbour;
 mod outgoing;
 mod records;
+mod shared;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -27,13 +29,15 @@ use crate::clock::{Tau, UtcMs};
 use crate::frontier::HeadMark;
 use crate::ids::{Hash, Incarnation};
 use crate::limits::{
-    CATALOG_ENTRIES_MAX, DECLINED_MS, FRONTIER_HEADS_MAX, HEARTBEAT_MS, PROGRESS_MS_MAX, SILENCE_MS_MAX,
+    ASIDE_MAX, CATALOG_ENTRIES_MAX, DECLINED_MS, FRONTIER_HEADS_MAX, HEARTBEAT_MS, PROGRESS_MS_MAX,
+    RELAY_HUB_MS, SILENCE_MS_MAX,
 };
 use crate::signing::verify_hello;
 use catalog_out::CatalogOut;
 use incoming::Incoming;
 use outgoing::{Heard, Outgoing};
 use records::RecordsOut;
+use shared::CartsOut;
 use std::collections::{BTreeSet, VecDeque};
 use tradepost_commerce::document::CatalogVersion;
 
@@ -66,6 +70,7 @@ pub struct Session {
     incoming: Incoming,
     catalog: CatalogOut,
     records: RecordsOut,
+    carts: CartsOut,
     now: UtcMs,
     heard: UtcMs,
     spoke: UtcMs,
@@ -93,6 +98,7 @@ impl Session {
             incoming: Incoming::default(),
             catalog: CatalogOut::default(),
             records: RecordsOut::default(),
+            carts: CartsOut::default(),
             now: 0,
             heard: 0,
             spoke: 0,
@@ -122,6 +128,18 @@ impl Session {
             Input::Barrier(word) => self.say_of_barrier(word),
             Input::RecordsRead(records) => self.records_read(records),
             Input::RecordsApplied(through) => self.records_applied(through),
+            Input::CartsRead(carts) => self.carts_read(carts),
+            Input::CartsApplied(through) => self.carts_applied(through),
+            Input::AskCustody(wanted) => self.ask_custody(wanted),
+            Input::AskCut(ask) => self.ask_cut(ask),
+            Input::CutRead { ask, heads } => self.cut_read(ask, heads),
+            Input::AskLease(ask) => self.ask_lease(ask),
+            Input::LeaseGiven(sealed) => self.lease_given(sealed),
+            Input::Aside(mut seqs) if self.local.role == Role::Hub && self.met() => {
+                seqs.truncate(ASIDE_MAX);
+                self.send(Message::Aside(seqs));
+            }
+            Input::Aside(_) => {}
             Input::CatalogRead(entries) => self.catalog_read(entries),
             Input::CatalogApplied(at) => self.catalog_applied(at),
             Input::Local { heads, catalog } => self.grown(&heads, catalog),
@@ -165,7 +183,10 @@ impl Session {
         self.heard = self.now;
         match (self.phase, message) {
             (_, Message::Refuse(refusal)) => self.refused(refusal),
-            (Phase::Levelling, Message::Heartbeat { tau }) => self.hub_time(tau),
+            (Phase::Levelling, Message::Heartbeat { tau }) => {
+                self.hub_time(tau);
+                self.neighbours_time(tau);
+            }
             (_, Message::Heartbeat { .. }) => {}
             (Phase::Greeted, Message::Greeting { protocol, protocol_min, nonce }) => {
                 self.greeted(protocol, protocol_min, nonce);
@@ -257,6 +278,7 @@ impl Session {
             return self.refuse(Refusal::Signature);
         }
         self.hub_time(hello.tau);
+        self.neighbours_time(hello.tau);
         if self.local.role == Role::Neighbour {
             self.outgoing.spare(hello.incarnation);
         }
@@ -297,12 +319,19 @@ impl Session {
             Message::Ack(heads) => heads.iter().for_each(|head| self.ack(head)),
             Message::NeedFrom { incarnation, from } => self.asked_again(incarnation, from, None),
             Message::NeedRaw { incarnation, from, to } => self.asked_again(incarnation, from, Some(to)),
-            Message::Catalog(entries) if self.local.role == Role::Node => {
+            Message::Catalog(entries) if self.local.role != Role::Hub => {
                 if self.incoming.entries(entries).is_err() {
                     self.refuse(Refusal::Nonsense);
                 }
             }
             Message::CatalogAck(at) if self.local.role == Role::Hub => self.catalog_acked(at),
+            Message::CatalogAck(at) if self.local.role == Role::Neighbour => self.neighbour_holds_catalog(at),
+            Message::Carts(carts) if self.local.role == Role::Neighbour => self.hear_carts(carts),
+            Message::CartsAck(through) if self.local.role == Role::Neighbour => self.carts_acked(through),
+            Message::CustodyAsk(wanted) if self.local.role == Role::Neighbour => self.asked_custody(wanted),
+            Message::CutAsk(ask) if self.local.role == Role::Neighbour => self.asked_cut(ask),
+            Message::Cut { ask, heads } if self.local.role == Role::Neighbour => self.cut_heard(ask, heads),
+            Message::Burn(ask) if self.local.role == Role::Node => self.out.push_back(Output::Burn(ask)),
             Message::Acquire(acquire) if self.local.role == Role::Neighbour => self.asked(acquire),
             Message::Acquired { ask, through } if self.local.role == Role::Neighbour => {
                 self.answered(ask, through);
@@ -310,6 +339,11 @@ impl Session {
             Message::Barrier(word) => self.hear_of_barrier(word),
             Message::Records(records) => self.hear_records(records),
             Message::RecordsAck(through) => self.records_acked(through),
+            Message::LeaseAsk(ask) => self.lease_asked(ask),
+            Message::Lease(sealed) => self.lease_heard(sealed),
+            Message::Aside(seqs) if self.local.role == Role::Node && seqs.len() <= ASIDE_MAX => {
+                self.out.push_back(Output::Aside(seqs));
+            }
             Message::Declined(stream) => self.outgoing.declined(stream, self.now + DECLINED_MS),
             _ => self.refuse(Refusal::Nonsense),
         }
@@ -329,6 +363,9 @@ impl Session {
             }
         }
         self.peer_holds(heads);
+        if self.local.role == Role::Hub {
+            self.mend_branches(heads);
+        }
         if self.local.role == Role::Node {
             let others: Vec<_> = self.local.frontier.heads().filter(|head| head.incarnation != own).collect();
             others.iter().for_each(|head| self.relay_later(head.incarnation, 0));
@@ -341,6 +378,23 @@ impl Session {
         self.out.push_back(Output::SelfFence { why, told: Some(told) });
         self.send(Message::Refuse(Refusal::Busy));
         self.close(Closing::Refused(why));
+    }
+
+    /// Of a stream that the other side holds another branch of, the hub's branch is canonical and is sent from its end:
+    /// whoever takes it in asks from further back until the two meet, and cuts its own (`model.md` §3, Forks).
+    fn mend_branches(&mut self, heads: &[HeadMark]) {
+        let other = |told: &&HeadMark| {
+            let held = self.local.frontier.head(&told.incarnation);
+            held.is_some_and(|held| held.seq == told.seq && held.hash != told.hash)
+        };
+        let others: Vec<_> = heads.iter().filter(other).map(|told| told.incarnation).collect();
+        others.into_iter().for_each(|stream| self.tell_canonical(stream));
+    }
+
+    fn tell_canonical(&mut self, stream: Incarnation) {
+        if let Some(held) = self.local.frontier.head(&stream) {
+            self.outgoing.again(stream, held.seq);
+        }
     }
 
     fn peer_holds(&mut self, heads: &[HeadMark]) {
@@ -398,6 +452,10 @@ impl Session {
             // Said to the author it means that it has a twin. A neighbour's bare word for that is not enough, and
             // somebody who relays must not take it for its own: the stream is declined, all others go on.
             Applied::Fork if whose == self.peer && self.local.role == Role::Hub => self.refuse(Refusal::Fork),
+            Applied::Fork if self.local.role == Role::Hub => {
+                self.decline(whose);
+                whose.into_iter().for_each(|stream| self.tell_canonical(stream));
+            }
             Applied::Fork | Applied::Unknown => self.decline(whose),
             Applied::Bad => self.refuse(Refusal::Nonsense),
             Applied::Later => self.refuse(Refusal::Busy),
@@ -483,9 +541,13 @@ impl Session {
         heads.iter().for_each(|head| self.local.frontier.advance(*head));
         self.outgoing.wake();
         self.records.wake();
+        self.carts.wake();
         if catalog > self.local.catalog {
             self.local.catalog = catalog;
-            self.catalog.wake();
+            self.tell_catalog();
+            // A neighbour is likely to hear it of the hub itself.
+            let wait = if self.local.role == Role::Neighbour { RELAY_HUB_MS } else { 0 };
+            self.catalog.wake(self.now + wait);
         }
     }
 
@@ -513,6 +575,7 @@ impl Session {
             self.begin_reading();
             self.begin_catalog();
             self.offer_records();
+            self.offer_carts();
         }
         if !matches!(self.phase, Phase::Fresh | Phase::Closed) {
             self.keep_time();
@@ -536,7 +599,7 @@ impl Session {
     }
 
     fn begin_catalog(&mut self) {
-        if self.local.role != Role::Hub {
+        if self.local.role == Role::Node {
             return;
         }
         if let Some(after) = self.catalog.next(self.now, self.local.catalog) {
@@ -562,7 +625,7 @@ impl Session {
             return self.close(Closing::Stalled);
         }
         if self.now - self.spoke >= HEARTBEAT_MS {
-            let tau = if self.local.role == Role::Hub { self.tau_now() } else { None };
+            let tau = if self.local.role == Role::Node { None } else { self.tau_now() };
             self.send(Message::Heartbeat { tau });
         }
         let next = self.spoke + HEARTBEAT_MS;

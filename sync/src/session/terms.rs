@@ -1,10 +1,12 @@
 //! What a session and its pump say to each other.
 
-use super::{Acquire, BarrierWord, Batch, Hello, Message, Records, Refusal};
+use super::{Acquire, BarrierWord, Batch, Carts, CustodyAsk, Hello, Message, Records, Refusal};
+use crate::burn::BurnAsk;
 use crate::catalog::SealedEntry;
 use crate::clock::{Tau, UtcMs};
 use crate::frontier::{Frontier, HeadMark};
 use crate::ids::Incarnation;
+use crate::lease::{LeaseAsk, SealedLease};
 use crate::signing::{Device, DeviceKey};
 use tradepost_commerce::document::CatalogVersion;
 
@@ -123,6 +125,27 @@ pub enum Input {
     RecordsRead(Option<Records>),
     /// Answer to [`Output::ApplyRecords`]: their number; none where they can't be stored now.
     RecordsApplied(Option<u64>),
+    /// Node and neighbours: ask for a lease. Answered by [`Output::Leased`], or by nothing where none is given.
+    AskLease(LeaseAsk),
+    /// The hub: these events of the other side's own stream are set aside without their effects.
+    Aside(Vec<u64>),
+    /// Answer to [`Output::GiveLease`], where one is given.
+    LeaseGiven(SealedLease),
+    /// Answer to [`Output::ReadCarts`]; none where there is nothing, or nothing could be read.
+    CartsRead(Option<Carts>),
+    /// Answer to [`Output::ApplyCarts`]: their number.
+    CartsApplied(u64),
+    /// Between neighbours: ask the other side for custody. Answered by [`Output::Acquired`], unless the session ends.
+    AskCustody(CustodyAsk),
+    /// Between neighbours: ask the other side what it holds. Answered by [`Output::Cut`], unless the session ends.
+    AskCut(u64),
+    /// Answer to [`Output::ReadCut`].
+    CutRead {
+        /// The request.
+        ask: u64,
+        /// Everything that is held here.
+        heads: Vec<HeadMark>,
+    },
     /// Answer to [`Output::ReadCatalog`]; empty where nothing could be read now, which is tried again.
     CatalogRead(Vec<SealedEntry>),
     /// Answer to [`Output::ApplyCatalog`]: the version held now, also where nothing could be applied.
@@ -136,7 +159,7 @@ pub enum Input {
     },
     /// The time asked for by [`Output::WaitUntil`] has come; may come at any time.
     Tick {
-        /// Hub time, where the hub speaks.
+        /// Hub time: the hub's own, or between neighbours what is known of it here.
         tau: Option<Tau>,
     },
 }
@@ -166,18 +189,45 @@ pub enum Output {
     Apply(Batch),
     /// The other side holds this stream durably up to here.
     Acked(HeadMark),
-    /// Hub: read catalog entries after this version.
+    /// The hub says which events of the own stream are set aside without their effects.
+    Aside(Vec<u64>),
+    /// The other side asks for a lease: of the hub, or of a neighbour that may carry the ask there. Answer with
+    /// [`Input::LeaseGiven`] if there is one.
+    GiveLease(LeaseAsk),
+    /// A lease came; whoever brings it, it is the hub's signature that counts.
+    Leased(SealedLease),
+    /// Between neighbours: the other side asks for custody. Answer with [`Input::Given`].
+    HandOver(CustodyAsk),
+    /// Between neighbours: read carts that changed after this number of the own side's; at 0 all that are open.
+    ReadCarts {
+        /// After this one.
+        after: u64,
+    },
+    /// Between neighbours: merge these carts into what is known of them, in one transaction.
+    ApplyCarts(Carts),
+    /// Between neighbours: what is held here now? Answer with [`Input::CutRead`].
+    ReadCut(u64),
+    /// Between neighbours: this is held at the other side; nothing where it could not be asked.
+    Cut {
+        /// The request.
+        ask: u64,
+        /// Its heads.
+        heads: Vec<HeadMark>,
+    },
+    /// The hub asks for rights to be burnt.
+    Burn(BurnAsk),
+    /// Hub and neighbours: read catalog entries after this version, as the hub sealed them.
     ReadCatalog {
         /// After this one.
         after: CatalogVersion,
         /// At most this many.
         max: usize,
     },
-    /// Node: apply these in order.
+    /// Node and neighbours: apply these in order.
     ApplyCatalog(Vec<SealedEntry>),
     /// Hub: the node holds the catalog up to here.
     CatalogAcked(CatalogVersion),
-    /// The hub said what time it is.
+    /// The hub said what time it is, or a neighbour what it knows of that.
     HubTime(Tau),
     /// The other side is met and proven; levelling begins.
     Met(Hello),

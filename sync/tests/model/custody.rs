@@ -1,11 +1,13 @@
 //! Who alone may finish what: carts, reservations, deliveries, transfers (G19 to G21, G25, G40, G45).
 
 use crate::world::*;
-use tradepost_commerce::document::CatalogVersion;
+use tradepost_commerce::basket::BasketLine;
+use tradepost_commerce::document::{CatalogVersion, LineInput, LineKind, PriceSource, Tax};
 use tradepost_commerce::money::Money;
-use tradepost_commerce::quantity::Quantity;
+use tradepost_commerce::quantity::{Quantity, Unit};
+use tradepost_commerce::time::UtcMs;
 use tradepost_sync::body::*;
-use tradepost_sync::cart::{Cart, CartFlag, CartLine, CartRefusal};
+use tradepost_sync::cart::{Cart, CartFlag, CartLine, CartRefusal, Opening};
 use tradepost_sync::clock::Hlc;
 use tradepost_sync::custody::{CustodyRefusal, End};
 use tradepost_sync::effects::MovementKind;
@@ -37,28 +39,53 @@ fn g19_a_reservation_has_one_end() {
     assert_eq!(picture.d(), 0);
 }
 
-fn line(root: u8, at: u64) -> CartLine {
-    CartLine {
-        root: Id([root; 16]),
+const SALE: Id = Id([5; 16]);
+
+fn by(name: &str) -> Opening {
+    Opening { till: name.to_owned(), at: 0, by: inc(name) }
+}
+
+fn opened() -> Cart {
+    Cart::open(Id([1; 16]), by("T1"))
+}
+
+fn mugs(quantity: i64) -> BasketLine {
+    let input = LineInput {
         sku: sku(),
-        quantity: Quantity(1_000),
-        price: Money(795),
-        version: CatalogVersion { epoch: 1, version: 1 },
-        at: Hlc(at),
-    }
+        name: "Mug".to_owned(),
+        unit: Unit::piece(),
+        quantity: Quantity(quantity),
+        unit_price: Money(795),
+        price_source: PriceSource::List {
+            list: String::new(),
+            version: CatalogVersion { epoch: 1, version: 1 },
+        },
+        label_amount: None,
+        tax: Tax { category: "standard".to_owned(), ppm: 230_000 },
+        discounts: Vec::new(),
+        serials: Vec::new(),
+        age_check: None,
+        kind: LineKind::Goods,
+    };
+    BasketLine { input, scanned_at: UtcMs(0), min_age: None, serialised: false }
+}
+
+fn line(till: &str, root: u8, at: u64) -> CartLine {
+    let name = format!("L{root}");
+    CartLine { root: Id([root; 16]), name, scanned: Hlc(at), line: mugs(1_000), by: inc(till), at: Hlc(at) }
 }
 
 /// Cart owned by T1; LAN split; T2 checks out; T2 clones, both pay.
 #[test]
 fn g20_a_cart_is_cloned_never_stolen() {
-    let mut cart = Cart::open(Id([1; 16]), inc("T1"));
-    cart.scan(inc("T1"), line(1, 1)).unwrap();
+    let mut cart = opened();
+    cart.scan(line("T1", 1, 1)).unwrap();
     let mut at_t2 = cart.clone();
     let not_owner = CartRefusal::Custody(CustodyRefusal::NotOwner { owner: inc("T1") });
-    assert_eq!(at_t2.check_out(&inc("T2")), Err(not_owner));
-    let mut clone = at_t2.clone_for(Id([2; 16]), inc("T2"));
-    assert_eq!(clone.check_out(&inc("T2")).unwrap().len(), 1);
-    assert_eq!(cart.check_out(&inc("T1")).unwrap().len(), 1);
+    assert_eq!(at_t2.check_out(&inc("T2"), SALE), Err(not_owner));
+    let mut clone = at_t2.clone_for(Id([2; 16]), by("T2"));
+    assert_eq!(clone.check_out(&inc("T2"), SALE).unwrap().len(), 1);
+    assert_eq!(cart.check_out(&inc("T1"), SALE).unwrap().len(), 1);
     assert_eq!(cart.flag(&clone), Some(CartFlag::ClonedBothPaid));
     assert_eq!(at_t2.flag(&clone), None, "only one of the two is paid as far as is known there");
 }
@@ -66,42 +93,49 @@ fn g20_a_cart_is_cloned_never_stolen() {
 /// LAN split; T2 scans into the cart while T1 takes the payment; heal.
 #[test]
 fn g45_a_paid_cart_has_no_unpaid_line() {
-    let mut at_t1 = Cart::open(Id([1; 16]), inc("T1"));
-    at_t1.scan(inc("T1"), line(1, 1)).unwrap();
+    let mut at_t1 = opened();
+    at_t1.scan(line("T1", 1, 1)).unwrap();
     let mut at_t2 = at_t1.clone();
     at_t1.seal(&inc("T1")).unwrap();
-    assert_eq!(at_t1.scan(inc("T1"), line(3, 3)), Err(CartRefusal::Sealed));
-    at_t2.scan(inc("T2"), line(2, 2)).unwrap();
-    let paid = at_t1.check_out(&inc("T1")).unwrap();
+    assert_eq!(at_t1.scan(line("T1", 3, 3)), Err(CartRefusal::Sealed));
+    at_t2.scan(line("T2", 2, 2)).unwrap();
+    let paid = at_t1.check_out(&inc("T1"), SALE).unwrap();
     at_t1.merge(&at_t2);
     at_t2.merge(&at_t1);
-    let left = at_t1.split(Id([9; 16]), inc("T1")).expect("the scan is in a cart of its own");
-    assert_eq!(at_t1.lines().into_values().collect::<Vec<_>>(), paid);
+    assert!(at_t1.split(Id([8; 16]), by("T1")).is_none(), "it is not T1's scan");
+    let left = at_t2.split(Id([9; 16]), by("T2")).expect("the scan is in a cart of its own");
     assert_eq!(left.lines().into_keys().collect::<Vec<_>>(), [Id([2; 16])]);
     assert_eq!(left.left_over_of, Some(Id([1; 16])));
-    assert!(at_t2.is_paid() && at_t2.split(Id([9; 16]), inc("T2")).is_some());
-    assert!(at_t1.split(Id([8; 16]), inc("T1")).is_none());
+    assert!(at_t2.is_paid() && at_t2.split(Id([7; 16]), by("T2")).is_none(), "once");
+    at_t1.merge(&at_t2);
+    for at in [&at_t1, &at_t2] {
+        assert_eq!(at.in_order(), paid, "the paid cart is unchanged");
+    }
 }
 
 #[test]
 fn carts_merge_whatever_the_order_and_an_add_wins() {
-    let mut a = Cart::open(Id([1; 16]), inc("T1"));
-    a.scan(inc("T1"), line(1, 1)).unwrap();
+    let mut a = opened();
+    a.scan(line("T1", 1, 1)).unwrap();
     let mut b = a.clone();
     a.void(&Id([1; 16])).unwrap();
-    b.set_quantity(inc("T2"), &Id([1; 16]), Quantity(3_000), Hlc(5)).unwrap();
-    b.scan(inc("T2"), line(2, 6)).unwrap();
+    b.change(inc("T2"), &Id([1; 16]), mugs(3_000), Hlc(5)).unwrap();
+    b.scan(line("T2", 2, 6)).unwrap();
     let (mut ab, mut ba) = (a.clone(), b.clone());
     ab.merge(&b);
     ba.merge(&a);
     assert_eq!(ab.lines(), ba.lines());
-    assert_eq!(ab.lines()[&Id([1; 16])].quantity, Quantity(3_000), "changed beside the void: it stays");
+    assert_eq!(
+        ab.lines()[&Id([1; 16])].line.input.quantity,
+        Quantity(3_000),
+        "changed beside the void: it stays"
+    );
     let mut c = ab.clone();
-    ab.set_quantity(inc("T1"), &Id([2; 16]), Quantity(2_000), Hlc(7)).unwrap();
-    c.set_quantity(inc("T2"), &Id([2; 16]), Quantity(4_000), Hlc(8)).unwrap();
+    ab.change(inc("T1"), &Id([2; 16]), mugs(2_000), Hlc(7)).unwrap();
+    c.change(inc("T2"), &Id([2; 16]), mugs(4_000), Hlc(8)).unwrap();
     ab.merge(&c);
     assert_eq!(ab.changed_on_both(), [Id([2; 16])]);
-    assert_eq!(ab.lines()[&Id([2; 16])].quantity, Quantity(4_000), "the highest clock wins");
+    assert_eq!(ab.lines()[&Id([2; 16])].line.input.quantity, Quantity(4_000), "the highest clock wins");
 }
 
 /// Two nodes receive one delivery of 5 offline.

@@ -1,10 +1,11 @@
 //! Runs the simulator for as many seeds as are asked for: behind scripts/sim.
 
 use clap::Parser;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
-use tradepost_tests::sim::{Outcome, Plan, Plant, run};
+use tradepost_tests::sim::{Outcome, Plan, Plant, caught, run, run_all};
 
 #[derive(Parser)]
 struct Options {
@@ -20,13 +21,19 @@ struct Options {
     /// How many hard minutes.
     #[arg(long, default_value_t = 5)]
     minutes: i64,
-    /// Says the whole trace aloud.
+    /// Says the whole trace aloud; one seed at a time.
     #[arg(long)]
     loud: bool,
     /// No old files are put back.
     #[arg(long)]
     no_restores: bool,
-    /// Plants a bug, by its name.
+    /// Machines are lost for good too.
+    #[arg(long)]
+    losses: bool,
+    /// Each world is brought to rest at the end.
+    #[arg(long)]
+    settles: bool,
+    /// Plants a bug, by its name; `all` looks for the first seed that shows each.
     #[arg(long)]
     plant: Option<String>,
     /// Goes on after a seed that failed.
@@ -34,51 +41,143 @@ struct Options {
     keep_going: bool,
 }
 
+/// What all runs come to.
+struct Sum {
+    began: Instant,
+    seeds: u64,
+    ran: u32,
+    answered: usize,
+    virtual_ms: i64,
+    faults: BTreeMap<&'static str, u32>,
+    bad: Vec<u64>,
+}
+
 fn main() -> ExitCode {
     let options = Options::parse();
-    let plant = options
-        .plant
-        .as_ref()
-        .map(|name| Plant::ALL.iter().find(|plant| format!("{plant:?}").eq_ignore_ascii_case(name)).copied());
+    let all = options.plant.as_deref() == Some("all");
+    let named = |name: &String| {
+        Plant::ALL.iter().find(|plant| format!("{plant:?}").eq_ignore_ascii_case(name)).copied()
+    };
+    let plant = options.plant.as_ref().filter(|_| !all).map(named);
     if plant == Some(None) {
         say(&format!("there is no such bug; there are {:?}", Plant::ALL));
         return ExitCode::from(2);
     }
     let plan = options.hours.map_or_else(|| Plan::short(options.minutes), Plan::hours);
-    let plan = Plan { restores: plan.restores && !options.no_restores, ..plan };
-    let began = Instant::now();
-    let (mut bad, mut answered, mut virtual_ms, mut ran) = (Vec::new(), 0usize, 0i64, 0u32);
-    for seed in options.from..options.from.saturating_add(options.seeds) {
-        let outcome = run(seed, &plan, plant.flatten(), options.loud);
-        (answered, virtual_ms, ran) = (answered + outcome.answered, virtual_ms + outcome.virtual_ms, ran + 1);
-        tell(&outcome, options.loud);
-        if !outcome.wrong.is_empty() {
-            bad.push(seed);
-            if !options.keep_going {
+    let plan = Plan {
+        restores: plan.restores && !options.no_restores,
+        losses: plan.losses || options.losses,
+        settles: plan.settles || options.settles,
+        ..plan
+    };
+    let seeds = options.from..options.from.saturating_add(options.seeds);
+    if all {
+        return look_for_all(&seeds, &plan);
+    }
+    let mut sum = Sum {
+        began: Instant::now(),
+        seeds: options.seeds,
+        ran: 0,
+        answered: 0,
+        virtual_ms: 0,
+        faults: BTreeMap::new(),
+        bad: Vec::new(),
+    };
+    if options.loud {
+        for seed in seeds {
+            let outcome = run(seed, &plan, plant.flatten(), true);
+            if !sum.add(&outcome, &options) {
                 break;
             }
         }
+    } else {
+        run_all(seeds, &plan, plant.flatten(), |outcome| sum.add(outcome, &options));
     }
-    let seconds = began.elapsed().as_secs_f64().max(0.001);
-    let hours = f64::from(i32::try_from(virtual_ms / 1_000).unwrap_or(i32::MAX)) / 3_600.0;
-    say(&format!(
-        "{ran} seeds, {answered} answers, {hours:.1} simulated hours in {seconds:.0} s: {:.1} seeds a minute, {:.3} \
-         simulated hours a second; failed: {bad:?}",
-        f64::from(ran) * 60.0 / seconds,
-        hours / seconds
-    ));
-    if bad.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    sum.table();
+    if sum.bad.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn tell(outcome: &Outcome, loud: bool) {
+impl Sum {
+    /// Whether to go on.
+    fn add(&mut self, outcome: &Outcome, options: &Options) -> bool {
+        self.ran += 1;
+        self.answered += outcome.answered;
+        self.virtual_ms += outcome.virtual_ms;
+        for (fault, times) in &outcome.faults {
+            *self.faults.entry(fault).or_default() += times;
+        }
+        tell(outcome, options.loud, (self.ran, self.seeds));
+        if outcome.wrong.is_empty() {
+            return true;
+        }
+        say(&format!("run it again: {}", again(outcome.seed, options)));
+        self.bad.push(outcome.seed);
+        options.keep_going
+    }
+
+    fn table(&self) {
+        let seconds = self.began.elapsed().as_secs_f64().max(0.001);
+        let hours = f64::from(i32::try_from(self.virtual_ms / 1_000).unwrap_or(i32::MAX)) / 3_600.0;
+        let rate = f64::from(self.ran) * 60.0 / seconds;
+        say("");
+        for (what, number) in [
+            ("seeds", self.ran.to_string()),
+            ("answers to people", self.answered.to_string()),
+            ("simulated hours", format!("{hours:.1}")),
+            ("seconds", format!("{seconds:.0}")),
+            ("seeds a minute", format!("{rate:.1}")),
+            ("simulated hours a second", format!("{:.3}", hours / seconds)),
+        ] {
+            say(&format!("{what:<26}{number:>12}"));
+        }
+        for (fault, times) in &self.faults {
+            say(&format!("  {fault:<24}{times:>12}"));
+        }
+        say(&format!("{:<26}{:>12}", "seeds that failed", self.bad.len()));
+        if !self.bad.is_empty() {
+            say(&format!("  {:?}", self.bad));
+        }
+    }
+}
+
+fn again(seed: u64, options: &Options) -> String {
+    let length = match options.hours {
+        Some(hours) => format!("--hours {hours}"),
+        None => format!("--minutes {}", options.minutes),
+    };
+    let plant = options.plant.as_ref().map_or_else(String::new, |plant| format!(" --plant {plant}"));
+    let restores = if options.no_restores { " --no-restores" } else { "" };
+    format!("scripts/sim --seeds 1 --from {seed} {length}{plant}{restores} --loud")
+}
+
+fn look_for_all(seeds: &std::ops::Range<u64>, plan: &Plan) -> ExitCode {
+    let mut missed = 0;
+    caught(Plant::ALL, seeds, plan, |plant, found| match found {
+        Some((seed, why)) => {
+            let first = why.lines().next().unwrap_or_default();
+            let first: String = first.chars().take(120).collect();
+            say(&format!(
+                "{:<22}{:>6}. seed ({seed}): {first}",
+                format!("{plant:?}"),
+                seed - seeds.start + 1
+            ));
+        }
+        None => {
+            missed += 1;
+            say(&format!("{:<22} not found in {} seeds", format!("{plant:?}"), seeds.end - seeds.start));
+        }
+    });
+    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn tell(outcome: &Outcome, loud: bool, (nth, of): (u32, u64)) {
     say(&format!(
-        "seed {}: {} answers, agreed after {} ms, {} lines, trace {} {:?}",
+        "{nth}/{of} seed {}: {} answers, agreed after {} ms, {} lines, trace {}",
         outcome.seed,
         outcome.answered,
         outcome.healed_ms,
         outcome.lines,
         outcome.trace.get(..16).unwrap_or_default(),
-        outcome.faults
     ));
     if outcome.wrong.is_empty() {
         return;
@@ -87,7 +186,6 @@ fn tell(outcome: &Outcome, loud: bool) {
         outcome.tail.iter().for_each(|line| say(line));
     }
     outcome.wrong.iter().for_each(|what| say(&format!("WRONG {what}")));
-    say(&format!("run it again: scripts/sim --seeds 1 --from {} --loud", outcome.seed));
 }
 
 fn say(line: &str) {

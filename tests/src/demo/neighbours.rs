@@ -100,7 +100,9 @@ impl Act<'_> {
                 let links = status["neighbours"].as_array().cloned().unwrap_or_default();
                 let linked = links.iter().any(|n| n["link"] == "online" || n["link"] == "syncing");
                 let version = &status["catalog"];
-                let ready = status["registered"] == true && version["version"] == version["hub_version"];
+                let ready = status["registered"] == true
+                    && status["lease"]["held"] == true
+                    && version["version"] == version["hub_version"];
                 if !(linked && ready) {
                     return Ok(Err(status.to_string()));
                 }
@@ -256,7 +258,13 @@ impl Act<'_> {
         self.first.client.post(&format!("/v1/counts/{id}/finish"), &json!({"n": before[0]})).await?;
         drained(std::slice::from_ref(self.first), WAIT).await?;
         let barrier = json!({"id": uuid_v7(), "purpose": "resolve"});
-        self.hub.client.post(&format!("/v1/stores/{store}/barriers"), &barrier).await?;
+        let path = format!("/v1/stores/{store}/barriers");
+        // The hub may have one of its own open just now.
+        let opened = || async {
+            let answer = self.hub.client.call(Method::POST, &path, Some(&barrier)).await?;
+            Ok(if answer.is_success() { Ok(()) } else { Err(answer.body.to_string()) })
+        };
+        until("a barrier is open", WAIT, opened).await?;
         self.becomes("what it held is sold again", |now| now[1] == before[1] && now[3] == 0).await?;
         self.voice.say(format!(
             "   the second node is lost for good: {suspended} promised units are held back, counted, and free again"

@@ -2,7 +2,7 @@
 
 use super::hub_work::short;
 use super::machine::Cut;
-use super::world::{Due, Job, World};
+use super::world::{Due, Job, Link, World};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tradepost_central::app::ingest;
@@ -33,11 +33,12 @@ impl World {
         self.later(pause, Due::Fault);
         let machines = u64::try_from(self.machines.len()).unwrap_or(1);
         let machine = usize::try_from(self.luck.below(machines)).unwrap_or(0);
-        match self.luck.below(28) {
+        match self.luck.below(33) {
             0..=2 => self.cut_a_link(),
             3..=4 => self.partition(machine, None),
             5 => self.partition_store(machine),
-            6..=7 => self.partition_lan(machine),
+            6 => self.partition_lan(machine),
+            7 => self.mute_a_way(),
             8..=11 => self.arm(machine),
             12 => self.kill(machine),
             13 => self.power_cut(machine),
@@ -48,7 +49,9 @@ impl World {
             21 => self.later_event(machine),
             22 => self.slow_down(machine),
             23..=24 => self.back_up(machine),
-            _ => self.put_back(machine),
+            25..=27 => self.put_back(machine),
+            28..=30 => self.theft(),
+            _ => self.lose_for_good(machine),
         }
     }
 
@@ -94,6 +97,21 @@ impl World {
         }
     }
 
+    /// On some way nothing comes from one end any more, while the other is heard.
+    fn mute_a_way(&mut self) {
+        let links: Vec<_> = self.links.values().map(Link::ends).collect();
+        let Some(at) = usize::try_from(self.luck.below(64)).ok().filter(|_| !links.is_empty()) else {
+            return;
+        };
+        let (Some(machine), neighbour) = links[at % links.len()] else {
+            return;
+        };
+        let (side, for_ms) = (usize::from(self.once_in(2)), self.between(2_000, 60_000));
+        self.mute.insert((machine, neighbour, side));
+        self.note("one-way", &format!("{machine} {neighbour:?}, side {side} for {for_ms}"));
+        self.later(for_ms, Due::Heard { machine, neighbour, side });
+    }
+
     pub(super) fn mend(&mut self, machine: usize, neighbour: Option<usize>) {
         if self.cut.remove(&(machine, neighbour)) {
             self.say(&format!("{} {neighbour:?} is mended", self.machines[machine].name));
@@ -134,7 +152,7 @@ impl World {
         self.after_loss(machine, "kill", how);
     }
 
-    fn after_loss(&mut self, machine: usize, fault: &'static str, how: &str) {
+    pub(super) fn after_loss(&mut self, machine: usize, fault: &'static str, how: &str) {
         let name = self.machines[machine].name.clone();
         self.note(fault, &format!("{name} {how}"));
         let after = self.between(200, 15_000);
@@ -143,6 +161,9 @@ impl World {
 
     /// Switches a machine on.
     pub(super) fn up(&mut self, machine: usize) {
+        if self.machines[machine].away {
+            return;
+        }
         if self.machines[machine].running.is_none() {
             let started = self.machines[machine].start(self.now);
             let name = self.machines[machine].name.clone();
@@ -262,7 +283,7 @@ impl World {
                 let machine = mates[usize::try_from(self.luck.below(count)).unwrap_or(0)];
                 self.tamper_grant(machine, &batch);
                 if self.machines[machine].running.is_some() {
-                    self.enqueue(machine, Job::Apply { link: None, batch });
+                    self.enqueue(machine, Job::Apply { link: None, batch, canonical: false });
                 }
             }
         }
@@ -356,7 +377,7 @@ impl World {
         let backups = u64::try_from(self.machines[machine].backups.len()).unwrap_or(0);
         // Who forgets again before the hub took it back can't prove which memory it lost: a person must look.
         let member = self.machines[machine].running.as_ref().is_some_and(|it| it.node.me().1.registered);
-        if backups == 0 || !member || !self.plan.restores {
+        if backups == 0 || !member || !self.plan.restores || self.machines[machine].away {
             return;
         }
         let at = usize::try_from(self.luck.below(backups)).unwrap_or(0);
@@ -404,9 +425,13 @@ impl World {
         self.say("healed");
         self.cut.clear();
         self.slow.clear();
+        for (machine, neighbour, side) in self.mute.clone() {
+            self.unmute(machine, neighbour, side);
+        }
         self.hub_up();
         for machine in 0..self.machines.len() {
             self.machines[machine].set_clock();
+            self.machines[machine].away = false;
             self.machines[machine].cut = None;
             self.give_room(machine);
             if self.machines[machine].running.is_none() {

@@ -67,6 +67,7 @@ impl HubMachine {
             device: Device::from_secret([9; 32]),
             journal,
             face,
+            lease_ms: tradepost_sync::lease::LEASE_MS_DEFAULT,
             pokes,
             present: Default::default(),
             closing: AtomicBool::new(false),

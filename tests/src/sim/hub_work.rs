@@ -4,12 +4,16 @@ use super::oracle::WebOrder;
 use super::plant::Plant;
 use super::world::{Due, World};
 use tradepost_central::app::batches::{self, Wanted};
-use tradepost_central::app::{Fault, catalog, grants, hub_time, ingest, nodes, prices, reserve};
+use tradepost_central::app::{
+    Fault, barrier, catalog, grants, hub_time, ingest, lease, nodes, prices, reserve,
+};
 use tradepost_commerce::document::{CatalogVersion, Sku};
 use tradepost_commerce::money::Money;
 use tradepost_commerce::price_book::PriceEntry;
 use tradepost_sync::clock::Tau;
-use tradepost_sync::session::{Applied, Batch, Hello, Input, Refusal};
+use tradepost_sync::ids::Incarnation;
+use tradepost_sync::lease::LeaseAsk;
+use tradepost_sync::session::{Applied, BarrierWord, Batch, Hello, Input, Refusal};
 
 /// How long a web order may wait.
 const ORDER_LIVES_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
@@ -28,6 +32,12 @@ pub(super) enum HubWork {
     ReadCatalog(CatalogVersion, usize),
     /// The caller holds the catalog.
     CatalogAcked(CatalogVersion),
+    /// The caller's word about a barrier.
+    Hear(BarrierWord),
+    /// What does the caller owe a barrier?
+    AskOfBarrier,
+    /// A lease is asked for.
+    GiveLease(LeaseAsk),
     /// Something new is there.
     News,
 }
@@ -43,6 +53,10 @@ impl World {
             HubWork::Met(hello) => {
                 let now = self.now;
                 self.with_hub(|hub| nodes::met(hub, &hello, now)).ok();
+                let present = self.hub.hub.as_ref().map(|hub| hub.present.met(hello.incarnation));
+                if let Some(it) = self.links.get_mut(&link) {
+                    it.sides[1].present = present;
+                }
                 self.hub_news(link)
             }
             HubWork::Read(wanted) => {
@@ -68,7 +82,25 @@ impl World {
                 }
                 None
             }
-            HubWork::News => self.hub_news(link),
+            HubWork::Hear(word) => {
+                let now = self.now;
+                if let Some((store, who)) = self.store_of(link).zip(self.peer_of(link)) {
+                    self.with_hub(|hub| barrier::hear(hub, store, &who, &word, now)).ok();
+                }
+                None
+            }
+            HubWork::GiveLease(ask) => {
+                let (now, store) = (self.now, self.store_of(link));
+                let given = store.map(|store| self.with_hub(|hub| lease::give(hub, store, &ask, now)));
+                given.and_then(Result::ok).flatten().map(Input::LeaseGiven)
+            }
+            HubWork::AskOfBarrier => self.ask_of_barrier(link),
+            HubWork::News => {
+                if let Some(asked) = self.ask_of_barrier(link) {
+                    self.give(link, 1, asked);
+                }
+                self.hub_news(link)
+            }
         };
         if let Some(input) = input {
             self.give(link, 1, input);
@@ -81,7 +113,9 @@ impl World {
         &mut self,
         job: impl FnOnce(&tradepost_central::hub::Hub) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        let Some(hub) = &self.hub.hub else { return Err(Fault::internal("the hub is off")) };
+        let Some(hub) = &self.hub.hub else {
+            return Err(Fault::internal("the hub is off"));
+        };
         let done = job(hub);
         if let Err(fault) = &done
             && !matches!(fault, Fault::Refused { .. })
@@ -113,15 +147,28 @@ impl World {
         Some(Input::Identified(answer))
     }
 
+    fn peer_of(&self, link: u64) -> Option<Incarnation> {
+        self.links.get(&link).filter(|it| it.sides[1].session.met()).and_then(|it| it.sides[1].peer)
+    }
+
+    fn ask_of_barrier(&mut self, link: u64) -> Option<Input> {
+        let (store, who) = self.store_of(link).zip(self.peer_of(link))?;
+        self.with_hub(|hub| barrier::word_for(hub, store, &who)).ok().flatten().map(Input::Barrier)
+    }
+
     fn store_of(&self, link: u64) -> Option<i64> {
         self.links.get(&link).and_then(|it| it.sides[1].store)
     }
 
     fn take_in(&mut self, link: u64, batch: &Batch) -> Applied {
-        let Some(store) = self.store_of(link) else { return Applied::Bad };
+        let Some(store) = self.store_of(link) else {
+            return Applied::Bad;
+        };
         let now = self.now;
         let held = self.held_at_hub(batch);
-        let (Some(hub), Some(it)) = (&self.hub.hub, self.links.get(&link)) else { return Applied::Later };
+        let (Some(hub), Some(it)) = (&self.hub.hub, self.links.get(&link)) else {
+            return Applied::Later;
+        };
         let done = ingest::ingest(hub, &it.sides[1].shelf, store, batch, now);
         let applied = match done {
             Ok(applied) => applied,
@@ -158,6 +205,11 @@ impl World {
     fn hub_news(&mut self, link: u64) -> Option<Input> {
         let met = self.links.get(&link).is_some_and(|it| it.sides[1].session.met());
         let store = self.store_of(link).filter(|_| met)?;
+        let who = self.peer_of(link)?;
+        if !self.with_hub(|hub| nodes::is_member(hub, &who)).unwrap_or(true) {
+            self.drop_link(link);
+            return None;
+        }
         let heads = self.with_hub(|hub| batches::heads(hub, store)).ok()?;
         let catalog = self.with_hub(catalog::head).ok()?.at;
         Some(Input::Local { heads, catalog })
@@ -244,6 +296,7 @@ impl World {
             wanted.sku, self.machines[machine].name
         ));
         if taken {
+            self.tamper_promise(store, item, units);
             self.oracle.promised(WebOrder { id, store, sku: item, units, machine, state: "open" });
         }
     }

@@ -57,6 +57,12 @@ pub(super) struct Machine {
     pub(super) cut: Option<Cut>,
     /// Nothing more fits on its disk.
     pub(super) full: bool,
+    /// It was lost for good, as far as anybody knows.
+    pub(super) away: bool,
+    /// It was lost so once, and fenced.
+    pub(super) lost: bool,
+    /// Branches that its node had cut off when its sessions began.
+    pub(super) cuts: u64,
     /// An old database was put back under it, so its next start may find that.
     pub(super) restored: bool,
     /// A backup whose rights a planted bug brings back.
@@ -97,6 +103,9 @@ impl Machine {
             life: 0,
             cut: None,
             full: false,
+            away: false,
+            lost: false,
+            cuts: 0,
             restored: false,
             remembered: None,
             backups: Vec::new(),
@@ -157,6 +166,7 @@ impl Machine {
         self.life += 1;
         self.booted = now;
         self.cut = None;
+        self.cuts = 0;
         let mut luck = Luck::new(self.seed ^ (u64::from(self.life) << 32));
         let starting = Starting {
             luck: Box::new(move || {

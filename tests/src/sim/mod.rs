@@ -4,23 +4,31 @@
 //! over links that only exist here. One scheduler has all clocks, all links and all luck, so that a seed does the same
 //! every time, to the last hash of the last event. A run is unsafe first: links are cut, machines are lost at every
 //! point of a commit, clocks step, disks fill, files are put back. Then everything is healed, and within a bounded time
-//! all replicas must agree with each other and with an oracle that is no product code.
+//! all replicas must agree with each other and with an oracle that is no product code. At last all waits are over,
+//! everything is counted and everybody lost is resolved: then goods, rights and the true shelf are the same.
 
 mod check;
+mod counting;
 mod faults;
 mod group;
 mod hub;
 mod hub_work;
+mod lost;
 mod machine;
+mod many;
 mod oracle;
+mod people;
 mod plant;
 mod pump;
+mod quiet;
 mod setup;
 mod tamper;
 mod trace;
+mod work;
 mod world;
 
-pub use oracle::{Deed, Kind, Oracle, Receipt, State, Verdict, WebOrder};
+pub use many::{caught, run_all};
+pub use oracle::{Deed, Kind, Oracle, Receipt, State, Transfer, Verdict, WebOrder};
 pub use plant::Plant;
 pub use trace::Trace;
 
@@ -42,6 +50,10 @@ pub struct Plan {
     pub fault_ms: u64,
     /// Whether old files are put back.
     pub restores: bool,
+    /// Whether machines are lost for good and fenced.
+    pub losses: bool,
+    /// Whether it is brought to rest at the end: all waits over, everything counted, everybody lost resolved.
+    pub settles: bool,
 }
 
 impl Plan {
@@ -55,6 +67,8 @@ impl Plan {
             deed_ms: 6_000,
             fault_ms: 7_000,
             restores: true,
+            losses: false,
+            settles: false,
         }
     }
 
@@ -62,7 +76,7 @@ impl Plan {
     #[must_use]
     pub fn hours(hours: i64) -> Self {
         let unsafe_ms = hours * 3_600_000;
-        Self { stores: 2, machines: 3, unsafe_ms, deed_ms: 60_000, fault_ms: 90_000, restores: true }
+        Self { stores: 2, machines: 3, unsafe_ms, deed_ms: 60_000, fault_ms: 90_000, ..Self::short(0) }
     }
 }
 
@@ -100,5 +114,8 @@ pub fn run(seed: u64, plan: &Plan, plant: Option<Plant>, loud: bool) -> Outcome 
     world.run_unsafely();
     let healed_ms = world.heal();
     world.check();
+    if plan.settles {
+        world.settle();
+    }
     world.outcome(healed_ms)
 }

@@ -26,6 +26,32 @@ pub enum Kind {
     PickUp(usize),
     /// A web order is called off there.
     CallOff(usize),
+    /// Goods are sent to another store.
+    Ship {
+        /// The sku's index.
+        sku: usize,
+        /// How much.
+        units: u64,
+        /// To which store.
+        to: usize,
+    },
+    /// What another store sent is taken in.
+    TakeIn(usize),
+}
+
+/// Goods on the road between stores.
+#[derive(Clone, Debug)]
+pub struct Transfer {
+    /// The transfer.
+    pub id: Id,
+    /// To which store.
+    pub to: usize,
+    /// What.
+    pub sku: usize,
+    /// How much.
+    pub units: u64,
+    /// The deed by which it is taken in, or was.
+    pub taken: Option<usize>,
 }
 
 /// A web order that the hub has promised.
@@ -99,6 +125,8 @@ pub struct Deed {
     pub refunding: bool,
     /// How often it was asked for.
     pub tries: u32,
+    /// When it was asked for first.
+    pub asked: i64,
 }
 
 /// The oracle's books.
@@ -118,25 +146,65 @@ pub struct Oracle {
     pub foreign: BTreeMap<(usize, usize), i64>,
     /// Every web order that the hub took.
     pub web: Vec<WebOrder>,
+    /// Everything that was sent to another store.
+    pub transfers: Vec<Transfer>,
+    /// Items that were ever counted, by store and sku: books and shelf differ there until the next count.
+    pub counted: BTreeSet<(usize, usize)>,
+    /// Units that a promise may lack because a thief or a miscount took them, by store and sku.
+    pub excused: BTreeMap<(usize, usize), u64>,
+    /// True time.
+    pub now: i64,
     /// What is wrong, in the order it was found.
     pub wrong: Vec<String>,
     numbers: BTreeMap<(usize, String, String, u64), usize>,
 }
 
 impl Oracle {
+    /// What lies on a shelf.
+    #[must_use]
+    pub fn lies(&self, store: usize, sku: usize) -> u64 {
+        let there = self.shelf.get(&(store, sku)).copied().unwrap_or(0);
+        u64::try_from(there).unwrap_or(0)
+    }
+
+    /// A thief takes goods.
+    pub fn stolen(&mut self, store: usize, sku: usize, units: u64) {
+        self.move_goods(store, sku, units, false);
+        self.excuse(store, sku, units);
+        self.counted.insert((store, sku));
+    }
+
+    /// So many units may be promised that aren't there, by no fault of the programs.
+    pub fn excuse(&mut self, store: usize, sku: usize, units: u64) {
+        *self.excused.entry((store, sku)).or_default() += units;
+    }
+
+    /// Goods on the road to a store that nobody is busy with.
+    #[must_use]
+    pub fn on_the_road(&self, store: usize) -> Option<usize> {
+        self.transfers.iter().position(|it| it.to == store && it.taken.is_none())
+    }
+
+    /// What is taken from the shelf when somebody asks, and lies there again if the answer is no: goods in hand, what
+    /// broke, and what was packed for another store. Strict items are handed over with the receipt; what comes is put on
+    /// the shelf once it is booked.
+    fn in_hand(&self, deed: &Deed) -> Vec<(usize, u64)> {
+        match &deed.kind {
+            Kind::Sale(lines) => {
+                lines.iter().filter(|(sku, _)| !self.strict.contains(sku)).copied().collect()
+            }
+            Kind::Breakage(sku, units) => vec![(*sku, *units)],
+            Kind::Ship { sku, units, .. } => vec![(*sku, *units)],
+            _ => Vec::new(),
+        }
+    }
+
     /// Somebody asks for something new; answers the deed's index.
     pub fn ask(&mut self, id: Id, machine: usize, store: usize, kind: Kind) -> usize {
         match &kind {
-            // The goods are there, or gone, before anybody writes it down.
-            Kind::Delivery(sku, units) => self.move_goods(store, *sku, *units, true),
-            Kind::Breakage(sku, units) => self.move_goods(store, *sku, *units, false),
-            Kind::Refund { of, line } => {
-                if let Some((sku, units)) = self.line_of(*of, *line) {
-                    self.move_goods(store, sku, units, true);
-                }
-                self.deeds[*of].refunding = true;
-            }
-            Kind::Sale(_) | Kind::Grant(..) | Kind::PickUp(_) | Kind::CallOff(_) => {}
+            Kind::Refund { of, .. } => self.deeds[*of].refunding = true,
+            Kind::TakeIn(transfer) => self.transfers[*transfer].taken = Some(self.deeds.len()),
+            _ => {}
         }
         let state = State::Open;
         self.deeds.push(Deed {
@@ -149,8 +217,13 @@ impl Oracle {
             old: false,
             refunding: false,
             tries: 0,
+            asked: self.now,
         });
-        self.deeds.len() - 1
+        let deed = self.deeds.len() - 1;
+        for (sku, units) in self.in_hand(&self.deeds[deed]) {
+            self.move_goods(store, sku, units, false);
+        }
+        deed
     }
 
     /// Somebody was told that a deed is done.
@@ -178,7 +251,8 @@ impl Oracle {
         match self.deeds[deed].kind.clone() {
             Kind::Sale(lines) => {
                 self.judge_price(deed, &lines, receipt.total);
-                lines.iter().for_each(|(sku, pieces)| self.hand_over(deed, store, *sku, *pieces));
+                let strict: Vec<_> = lines.into_iter().filter(|(sku, _)| self.strict.contains(sku)).collect();
+                strict.iter().for_each(|(sku, pieces)| self.hand_over(deed, store, *sku, *pieces));
             }
             Kind::PickUp(order) => {
                 let (sku, units) = (self.web[order].sku, self.web[order].units);
@@ -186,9 +260,21 @@ impl Oracle {
                 self.hand_over(deed, store, sku, units);
             }
             Kind::CallOff(order) => self.end_order(order, "cancelled"),
-            _ => {}
+            Kind::Ship { sku, units, to } => {
+                self.transfers.push(Transfer { id: self.deeds[deed].id, to, sku, units, taken: None });
+            }
+            Kind::Delivery(..) | Kind::Refund { .. } | Kind::TakeIn(_) => self.put_on_shelf(deed),
+            Kind::Breakage(..) | Kind::Grant(..) => {}
         }
         self.deeds[deed].state = State::Answered(receipt);
+    }
+
+    /// What came is put on the shelf.
+    fn put_on_shelf(&mut self, deed: usize) {
+        let store = self.deeds[deed].store;
+        for (sku, units) in self.moved(&self.deeds[deed]) {
+            self.move_goods(store, sku, u64::try_from(units).unwrap_or(0), true);
+        }
     }
 
     fn hand_over(&mut self, deed: usize, store: usize, sku: usize, pieces: u64) {
@@ -201,10 +287,19 @@ impl Oracle {
         let left = self.shelf.get(&(store, sku)).copied().unwrap_or(0);
         let open = |order: &&WebOrder| (order.store, order.sku, order.state) == (store, sku, "open");
         let promised: u64 = self.web.iter().filter(open).map(|order| order.units).sum();
-        if left < i64::try_from(promised).unwrap_or(0) && self.strict.contains(&sku) {
-            let short = format!("{left} left, {promised} promised");
+        let excused = self.excused.get(&(store, sku)).copied().unwrap_or(0);
+        let left = left + self.in_the_back(store, sku);
+        if left + signed(excused) < signed(promised) && self.strict.contains(&sku) {
+            let short = format!("{left} left, {promised} promised, {excused} excused");
             self.blame(format!("{what} of strict item {sku} in store {store}: {short}"));
         }
+    }
+
+    /// Goods that came and that nobody has heard to be booked: a machine may have been lost after it wrote them down.
+    fn in_the_back(&self, store: usize, sku: usize) -> i64 {
+        let waits = |deed: &&Deed| deed.store == store && deed.state == State::Open;
+        let coming = self.deeds.iter().filter(waits).flat_map(|deed| self.moved(deed));
+        coming.filter(|(of, units)| *of == sku && *units > 0).map(|(_, units)| units).sum()
     }
 
     /// The hub has taken a web order.
@@ -241,17 +336,34 @@ impl Oracle {
         if it.state != State::Open {
             return;
         }
-        match it.kind {
-            Kind::Refund { of, line } => {
-                if let Some((sku, units)) = self.line_of(of, line) {
-                    self.move_goods(it.store, sku, units, false);
-                }
-            }
-            Kind::Delivery(sku, units) => self.move_goods(it.store, sku, units, false),
-            Kind::Breakage(sku, units) => self.move_goods(it.store, sku, units, true),
-            Kind::Sale(_) | Kind::Grant(..) | Kind::PickUp(_) | Kind::CallOff(_) => {}
+        self.lay_back(deed);
+        if let Kind::TakeIn(transfer) = it.kind {
+            self.transfers[transfer].taken = None;
         }
         self.deeds[deed].state = State::Refused;
+    }
+
+    fn lay_back(&mut self, deed: usize) {
+        let store = self.deeds[deed].store;
+        for (sku, units) in self.in_hand(&self.deeds[deed]) {
+            self.move_goods(store, sku, units, true);
+        }
+    }
+
+    /// Whoever asked goes away without an answer: goods in hand go back, what came is put on the shelf all the same, and
+    /// what was packed for another store is on the road, whether the books know it or not.
+    fn give_up(&mut self, deed: usize) {
+        let it = self.deeds[deed].clone();
+        match it.kind {
+            Kind::Sale(_) => self.lay_back(deed),
+            Kind::Delivery(..) | Kind::Refund { .. } | Kind::TakeIn(_) => self.put_on_shelf(deed),
+            Kind::Ship { sku, units, to } => {
+                self.excuse(it.store, sku, units);
+                self.transfers.push(Transfer { id: it.id, to, sku, units, taken: None });
+            }
+            _ => {}
+        }
+        self.deeds[deed].state = State::GivenUp;
     }
 
     /// A machine was put back to `kept` (its own streams' ends in the old files), while others hold `held`. What was
@@ -263,9 +375,11 @@ impl Oracle {
         held: &BTreeMap<Incarnation, u64>,
     ) -> usize {
         let mut lost = 0;
+        let open = |deed: &Deed| deed.machine == machine && deed.state == State::Open;
+        let open: Vec<usize> = (0..self.deeds.len()).filter(|deed| open(&self.deeds[*deed])).collect();
+        open.into_iter().for_each(|deed| self.give_up(deed));
         for deed in self.deeds.iter_mut().filter(|deed| deed.machine == machine) {
             match &deed.state {
-                State::Open => deed.state = State::GivenUp,
                 State::Answered(receipt) => {
                     deed.old = true;
                     let known = |heads: &BTreeMap<Incarnation, u64>| {
@@ -276,7 +390,7 @@ impl Oracle {
                         lost += 1;
                     }
                 }
-                State::Refused | State::GivenUp => {}
+                State::Open | State::Refused | State::GivenUp => {}
             }
         }
         lost
@@ -295,7 +409,6 @@ impl Oracle {
     /// What a deed that is in the books moved on the shelf: (sku, units).
     #[must_use]
     pub fn moved(&self, deed: &Deed) -> Vec<(usize, i64)> {
-        let signed = |units: u64| i64::try_from(units).unwrap_or(0);
         match &deed.kind {
             Kind::Sale(lines) => lines.iter().map(|(sku, pieces)| (*sku, -signed(*pieces))).collect(),
             Kind::Refund { of, line } => {
@@ -304,6 +417,10 @@ impl Oracle {
             Kind::Delivery(sku, units) => vec![(*sku, signed(*units))],
             Kind::Breakage(sku, units) => vec![(*sku, -signed(*units))],
             Kind::PickUp(order) => vec![(self.web[*order].sku, -signed(self.web[*order].units))],
+            Kind::Ship { sku, units, .. } => vec![(*sku, -signed(*units))],
+            Kind::TakeIn(transfer) => {
+                vec![(self.transfers[*transfer].sku, signed(self.transfers[*transfer].units))]
+            }
             Kind::Grant(..) | Kind::CallOff(_) => Vec::new(),
         }
     }
@@ -323,9 +440,13 @@ impl Oracle {
     }
 
     fn move_goods(&mut self, store: usize, sku: usize, units: u64, come: bool) {
-        let units = i64::try_from(units).unwrap_or(0);
+        let units = signed(units);
         *self.shelf.entry((store, sku)).or_default() += if come { units } else { -units };
     }
+}
+
+fn signed(units: u64) -> i64 {
+    i64::try_from(units).unwrap_or(0)
 }
 
 /// What is to be expected of a deed in the books.

@@ -33,6 +33,12 @@ pub enum Plant {
     NeighbourIgnored,
     /// The last number of a receipt series is forgotten at a start.
     NumberForgotten,
+    /// The hub takes the figure that was counted for what is there when it hears of it.
+    RawCount,
+    /// The hub promises goods on the web and keeps the right.
+    PromiseKeepsRight,
+    /// An order that is called off gives its rights back twice.
+    CalledOffTwice,
 }
 
 impl Plant {
@@ -53,5 +59,8 @@ impl Plant {
         Self::UnknownKindDropped,
         Self::NeighbourIgnored,
         Self::NumberForgotten,
+        Self::RawCount,
+        Self::PromiseKeepsRight,
+        Self::CalledOffTwice,
     ];
 }

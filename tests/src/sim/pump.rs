@@ -4,9 +4,9 @@
 //! link keeps the order of what is said on it, so nothing is lost within one: it is cut, and whatever was on its way
 //! is gone.
 
-use super::group::local_of;
 use super::hub_work::HubWork;
 use super::plant::Plant;
+use super::work::local_of;
 use super::world::{Due, Job, Link, Side, World};
 use tradepost_central::app::rejoin::{self as hub_rejoin, Returning};
 use tradepost_central::app::shelf::ShelfMemory;
@@ -14,12 +14,13 @@ use tradepost_central::config::program;
 use tradepost_commerce::document::CatalogVersion;
 use tradepost_node::app::problem::Stop;
 use tradepost_node::app::stretch::{self, Asked};
-use tradepost_node::app::{acquire, rejoin};
+use tradepost_node::app::{acquire, catalog, rejoin, shared_cart};
 use tradepost_node::db::incarnations;
 use tradepost_proto::convert::{from_frame, to_frame};
 use tradepost_proto::sync::v1::Frame;
 use tradepost_sync::frontier::Frontier;
 use tradepost_sync::ids::Incarnation;
+use tradepost_sync::lease::renew_after_ms;
 use tradepost_sync::session::{Acquire, Closing, Input, Local, Output, Refusal, Role, Session};
 
 /// The daemon's pause between two calls.
@@ -27,6 +28,8 @@ const PAUSE_MS: (u64, u64) = (250, 2_000);
 /// A timer rings at least this often.
 const TICK_MS_MAX: i64 = 5_000;
 const HUB_TICK_MS: i64 = 1_000;
+/// An ask for a lease that brought nothing is made again after this.
+const LEASE_ASKED_AGAIN_MS: i64 = 2_000;
 
 impl World {
     /// A machine will call, unless it is about to anyway.
@@ -49,6 +52,9 @@ impl World {
 
     pub(super) fn dial(&mut self, machine: usize, neighbour: Option<usize>) {
         self.dialing.remove(&(machine, neighbour));
+        if neighbour.is_none() && self.machines[machine].away {
+            return;
+        }
         let linked = self.links.values().any(|link| link.ends() == (Some(machine), neighbour));
         if linked || self.machines[machine].running.is_none() {
             return;
@@ -141,7 +147,9 @@ impl World {
 
     /// Gives a side's session one input and does what it says.
     pub(super) fn give(&mut self, link: u64, side: usize, input: Input) {
-        let Some(who) = self.links.get(&link).map(|it| it.sides[side].who) else { return };
+        let Some(who) = self.links.get(&link).map(|it| it.sides[side].who) else {
+            return;
+        };
         let now = self.clock_of(who);
         if let Some(it) = self.links.get_mut(&link) {
             it.sides[side].session.handle(now, input);
@@ -161,7 +169,10 @@ impl World {
             Output::Read { incarnation, from, events_max, bytes_max, raw_to } => {
                 self.read(link, side, machine, Asked { incarnation, from, events_max, bytes_max, raw_to });
             }
-            Output::Apply(batch) => self.enqueue(machine, Job::Apply { link: Some((link, side)), batch }),
+            Output::Apply(batch) => {
+                let job = Job::Apply { link: Some((link, side)), batch, canonical: is_hub };
+                self.enqueue(machine, job);
+            }
             Output::ApplyCatalog(entries) => {
                 self.enqueue(machine, Job::Catalog { link, side, entries });
             }
@@ -169,12 +180,35 @@ impl World {
             Output::HubTime(tau) => {
                 let boot = self.machines[machine].boot(self.now);
                 self.enqueue(machine, Job::HubTime(tau, boot));
+                self.ask_for_lease(link, side, machine);
+            }
+            Output::Leased(sealed) => {
+                let next = self.machines[machine].boot(self.now) + renew_after_ms(sealed.lease.length_ms);
+                if let Some(it) = self.links.get_mut(&link) {
+                    it.sides[side].lease_at = next;
+                }
+                self.enqueue(machine, Job::Lease(sealed));
             }
             Output::Met(hello) => {
+                let speaks = hello.incarnation;
                 if let Some(it) = self.links.get_mut(&link) {
-                    it.sides[side].peer = Some(hello.incarnation);
+                    it.sides[side].peer = Some(speaks);
+                    if is_hub && it.sides[side].roster.0 != Some(speaks) {
+                        self.enqueue(machine, Job::Follow { link, speaks });
+                    }
                 }
             }
+            Output::HandOver(wanted) => {
+                let to = self.links.get(&link).and_then(|it| it.sides[side].peer);
+                if let Some(to) = to {
+                    self.enqueue(machine, Job::HandOver { link, side, to, wanted });
+                }
+            }
+            Output::ApplyCarts(carts) => self.enqueue(machine, Job::Carts { link, side, carts }),
+            Output::Barrier(word) => self.enqueue(machine, Job::Barrier { link, side, word }),
+            Output::Burn(asked) => self.enqueue(machine, Job::Burn(asked)),
+            Output::ReadCarts { after } => self.read_carts(link, side, machine, after),
+            Output::ReadCatalog { after, max } => self.read_catalog(link, side, machine, (after, max)),
             Output::SelfFence { why, told } => {
                 self.say(&format!("{} fences itself: {why:?}", self.machines[machine].name));
                 self.enqueue(machine, Job::SelfFence(told));
@@ -200,6 +234,44 @@ impl World {
         }
     }
 
+    fn read_carts(&mut self, link: u64, side: usize, machine: usize, after: u64) {
+        let Some(running) = &self.machines[machine].running else {
+            return;
+        };
+        let read = running.reads.with::<_, Stop>(|conn| Ok(shared_cart::offer(conn, after)?));
+        if let Ok(carts) = read {
+            let wait = self.luck.below(4);
+            self.later(wait, Due::Disk { link, side, input: Box::new(Input::CartsRead(carts)) });
+        }
+    }
+
+    fn read_catalog(
+        &mut self,
+        link: u64,
+        side: usize,
+        machine: usize,
+        (after, max): (CatalogVersion, usize),
+    ) {
+        let Some(running) = &self.machines[machine].running else {
+            return;
+        };
+        let read = running.reads.with::<_, Stop>(|conn| Ok(catalog::sealed_after(conn, after, max)?));
+        if let Ok(entries) = read {
+            let wait = self.luck.below(4);
+            self.later(wait, Due::Disk { link, side, input: Box::new(Input::CatalogRead(entries)) });
+        }
+    }
+
+    /// The hub is heard of: a lease is asked for where it is time.
+    fn ask_for_lease(&mut self, link: u64, side: usize, machine: usize) {
+        let boot = self.machines[machine].boot(self.now);
+        let Some(it) = self.links.get_mut(&link).filter(|it| !it.is_lan()) else { return };
+        if boot >= it.sides[side].lease_at {
+            it.sides[side].lease_at = boot + LEASE_ASKED_AGAIN_MS;
+            self.enqueue(machine, Job::AskLease { link, side });
+        }
+    }
+
     /// A fenced memory writes no more and a new one begins; a new one asks to be taken in.
     fn come_back(&mut self, machine: usize, closing: Closing) {
         let life = self.machines[machine].life;
@@ -221,14 +293,18 @@ impl World {
     pub(super) fn rejoin(&mut self, machine: usize, life: u32) {
         let it = &self.machines[machine];
         let reached = self.hub.hub.is_some() && !self.cut.contains(&(machine, None));
-        let Some(running) = it.running.as_ref().filter(|_| it.life == life && reached) else { return };
+        let Some(running) = it.running.as_ref().filter(|_| it.life == life && reached) else {
+            return;
+        };
         let found = running.reads.with::<_, Stop>(|conn| Ok(rejoin::forgotten(conn)?));
         let Ok(Some((hub, forgotten))) = found else { return };
+        let earlier = running.reads.with::<_, Stop>(|conn| Ok(rejoin::earlier(conn)?)).unwrap_or_default();
         let incarnation = running.node.mark().incarnation;
         let device = running.node.device();
         let returning = Returning {
             incarnation,
             forgotten,
+            earlier,
             device_key: device.public(),
             proof: device.sign_rejoin((&incarnation, &forgotten), &hub.incarnation),
             program: "tradepost-node simulated".to_owned(),
@@ -237,6 +313,11 @@ impl World {
         let done = self.with_hub(|hub| hub_rejoin::rejoin(hub, &returning, now));
         let said = done.map_err(|fault| fault.to_string());
         self.say(&format!("{name} asks to be taken in as {incarnation}: {said:?}"));
+        if said.is_err() && self.machines[machine].lost && self.jobs[machine].is_empty() {
+            // A person who knows why it was fenced carries a new code to it.
+            self.enrol(machine);
+            self.say(&format!("{name} is enrolled with a new code"));
+        }
         self.spread_news();
     }
 
@@ -262,6 +343,8 @@ impl World {
             Output::Apply(batch) => HubWork::Apply(Box::new(batch)),
             Output::ReadCatalog { after, max } => HubWork::ReadCatalog(after, max),
             Output::CatalogAcked(has) => HubWork::CatalogAcked(has),
+            Output::Barrier(word) => HubWork::Hear(word),
+            Output::GiveLease(ask) => HubWork::GiveLease(ask),
             Output::SelfFence { why, .. } => {
                 return self.oracle.blame(format!("the hub was told that it lost memory: {why:?}"));
             }
@@ -276,7 +359,16 @@ impl World {
         let after = if lan { self.between(1, 5) } else { self.between(2, 40) };
         let machine = self.links.get(&link).and_then(|it| it.sides[0].who);
         let slow = machine.and_then(|it| self.slow.get(&it)).filter(|_| !lan).copied().unwrap_or(0);
-        let Some(it) = self.links.get_mut(&link) else { return };
+        let mute = self.links.get(&link).is_some_and(|it| {
+            let (caller, called) = it.ends();
+            caller.is_some_and(|caller| self.mute.contains(&(caller, called, side)))
+        });
+        let Some(it) = self.links.get_mut(&link) else {
+            return;
+        };
+        if mute {
+            return it.sides[side].unheard.push(frame);
+        }
         let at = (self.now + i64::try_from(after + slow).unwrap_or(0)).max(it.sides[to].arrived);
         it.sides[to].arrived = at;
         self.at(at, Due::Frame { link, to, frame: Box::new(frame) });
@@ -293,7 +385,9 @@ impl World {
     }
 
     fn read(&mut self, link: u64, side: usize, machine: usize, asked: Asked) {
-        let Some(running) = &self.machines[machine].running else { return };
+        let Some(running) = &self.machines[machine].running else {
+            return;
+        };
         let read = running.reads.with::<_, Stop>(|conn| Ok(stretch::read(conn, &asked)?));
         match read {
             Ok(batch) => {
@@ -320,14 +414,18 @@ impl World {
 
     pub(super) fn wake_at(&mut self, link: u64, side: usize, at: i64) {
         let at = at.clamp(self.now, self.now + TICK_MS_MAX);
-        let Some(it) = self.links.get_mut(&link) else { return };
+        let Some(it) = self.links.get_mut(&link) else {
+            return;
+        };
         it.sides[side].turn += 1;
         let turn = it.sides[side].turn;
         self.at(at, Due::Tick { link, side, turn });
     }
 
     pub(super) fn tick(&mut self, link: u64, side: usize, turn: u64) {
-        let Some(it) = self.links.get(&link).map(|it| &it.sides[side]) else { return };
+        let Some(it) = self.links.get(&link).map(|it| &it.sides[side]) else {
+            return;
+        };
         if it.closed || it.turn != turn {
             return;
         }
@@ -336,13 +434,18 @@ impl World {
         self.give(link, side, Input::Tick { tau });
         // A pump that heard no time of its own to wake at rings every second.
         let same = self.links.get(&link).is_some_and(|it| it.sides[side].turn == turn);
+        if is_hub && known && turn.is_multiple_of(4) {
+            self.later(1, Due::Hub { link, work: HubWork::AskOfBarrier });
+        }
         if same {
             self.wake_at(link, side, self.now + HUB_TICK_MS);
         }
     }
 
     fn close(&mut self, link: u64, side: usize) {
-        let Some(it) = self.links.get_mut(&link) else { return };
+        let Some(it) = self.links.get_mut(&link) else {
+            return;
+        };
         it.sides[side].closed = true;
         let at = it.sides[1 - side].arrived.max(self.now) + 1;
         self.at(at, Due::Gone { link });
@@ -350,7 +453,9 @@ impl World {
 
     /// A link is gone, with everything that was on its way.
     pub(super) fn drop_link(&mut self, link: u64) {
-        let Some(it) = self.links.remove(&link) else { return };
+        let Some(it) = self.links.remove(&link) else {
+            return;
+        };
         let (caller, called) = it.ends();
         if let Some(machine) = caller.filter(|_| !self.planted(Plant::RetryOnNextSale)) {
             self.dial_later(machine, called);
@@ -366,7 +471,9 @@ impl World {
 
     /// A machine's log has grown: its sessions are told, and neighbours that the roster lets in no longer are left.
     pub(super) fn tell_sessions(&mut self, machine: usize) {
-        let Some(running) = &self.machines[machine].running else { return };
+        let Some(running) = &self.machines[machine].running else {
+            return;
+        };
         let (mark, others) = (running.node.mark(), running.node.others().clone());
         let catalog = running.node.rulebook().catalog;
         let heads: Vec<_> = others.values().copied().chain([mark]).collect();
@@ -387,6 +494,25 @@ impl World {
         }
     }
 
+    /// Nothing comes from one side of a way any more; what is said there is not lost while the link stands.
+    pub(super) fn unmute(&mut self, machine: usize, neighbour: Option<usize>, side: usize) {
+        if !self.mute.remove(&(machine, neighbour, side)) {
+            return;
+        }
+        let ends = (Some(machine), neighbour);
+        let link = self.links.iter_mut().find(|(_, link)| link.ends() == ends);
+        let Some((no, it)) = link else { return };
+        let (no, unheard) = (*no, std::mem::take(&mut it.sides[side].unheard));
+        unheard.into_iter().for_each(|frame| self.send(no, side, frame));
+    }
+
+    /// Whether nothing comes from a machine on a link.
+    pub(super) fn muted(&self, machine: usize, link: &Link) -> bool {
+        let (caller, called) = link.ends();
+        let side = usize::from(caller != Some(machine));
+        caller.is_some_and(|caller| self.mute.contains(&(caller, called, side)))
+    }
+
     fn still_admitted(
         &mut self,
         machine: usize,
@@ -394,24 +520,36 @@ impl World {
         side: usize,
         others: &tradepost_node::app::node::Others,
     ) -> bool {
-        let Some(it) = self.links.get_mut(&link) else { return true };
+        let Some(it) = self.links.get_mut(&link) else {
+            return true;
+        };
         let it = &mut it.sides[side];
         let roster = it.roster.0.and_then(|hub| others.get(&hub).copied());
-        let Some(peer) = it.peer.filter(|_| it.roster.1 != roster) else { return true };
+        let Some(peer) = it.peer.filter(|_| it.roster.1 != roster) else {
+            return true;
+        };
         it.roster.1 = roster;
-        let Some(running) = &self.machines[machine].running else { return true };
+        let Some(running) = &self.machines[machine].running else {
+            return true;
+        };
         let known = running.reads.with::<_, Stop>(|conn| Ok(incarnations::find(conn, &peer)?));
         matches!(known, Ok(Some(known)) if known.admitted())
     }
 
     /// Before a sale, what is short at its machine is asked of the neighbour that seems to hold most.
     pub(super) fn cover(&mut self, machine: usize, deed: usize) {
-        let super::Kind::Sale(lines) = self.oracle.deeds[deed].kind.clone() else { return };
+        let super::Kind::Sale(lines) = self.oracle.deeds[deed].kind.clone() else {
+            return;
+        };
         for (sku, pieces) in lines {
             let wants = [(tradepost_commerce::document::Sku(self.items[sku].sku.clone()), pieces)].into();
-            let Some(running) = &self.machines[machine].running else { return };
+            let Some(running) = &self.machines[machine].running else {
+                return;
+            };
             let found = running.reads.with(|conn| {
-                let Some(short) = acquire::shorts(conn, &wants)?.pop() else { return Ok(None) };
+                let Some(short) = acquire::shorts(conn, &wants)?.pop() else {
+                    return Ok(None);
+                };
                 let donor = acquire::donors(conn, &short.sku)?.into_iter().next();
                 Ok::<_, tradepost_node::db::Fault>(donor.map(|donor| (short, donor)))
             });
@@ -452,5 +590,8 @@ fn new_side(who: Option<usize>, local: Local, roster: Option<Incarnation>, now: 
         shelf: ShelfMemory::default(),
         roster: (roster, None),
         asks: 0,
+        lease_at: 0,
+        present: None,
+        unheard: Vec::new(),
     }
 }

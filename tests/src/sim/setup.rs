@@ -78,11 +78,12 @@ impl World {
         self.say(&format!("{} starts: {opening:?}", self.machines[machine].name));
     }
 
-    /// A machine is carried a code and becomes a member, as its program would do it over the wire.
-    fn enrol(&mut self, machine: usize) {
+    /// A machine is carried a code and becomes a member, as its program would do it over the wire. Also one that the hub
+    /// would not take back by itself.
+    pub(super) fn enrol(&mut self, machine: usize) {
         let (code, _) = self.stores[self.machines[machine].store].clone();
-        let secret = self.luck.next().to_le_bytes();
-        self.with_hub(|hub| enrol::make_code(hub, &code, secret, 10, None, BEGIN)).expect("a code");
+        let (secret, at) = (self.luck.next().to_le_bytes(), self.now);
+        self.with_hub(|hub| enrol::make_code(hub, &code, secret, 10, None, at)).expect("a code");
         let now = self.machines[machine].clocks(self.now).expect("it runs");
         let name = self.machines[machine].name.clone();
         let node = &mut self.machines[machine].running.as_mut().expect("it runs").node;
@@ -100,7 +101,7 @@ impl World {
             items: Default::default(),
         };
         let hub = self.hub.hub.as_ref().expect("the hub runs");
-        let member = enrol::enrol(hub, &applicant, BEGIN).expect("the hub takes it in");
+        let member = enrol::enrol(hub, &applicant, at).expect("the hub takes it in");
         let membership = Membership {
             address: hub.face.address.clone(),
             fingerprint: hub.face.fingerprint,
@@ -109,7 +110,7 @@ impl World {
             store_code: member.store.code,
             store_name: member.store.name,
         };
-        accept(node, now, &membership, Some(Tau::told(1, BEGIN))).expect("it is a member");
+        accept(node, now, &membership, Some(Tau::told(1, at))).expect("it is a member");
         node.commit().expect("it is durable");
     }
 

@@ -65,12 +65,55 @@ impl World {
         hub.db.write::<_, DbError>(|tx| tx.execute(&sql, &values)).expect("a bug can be planted");
     }
 
+    /// The hub has looked after things.
+    pub(super) fn tamper_upkeep(&mut self) {
+        if !self.planted(Plant::RawCount) {
+            return;
+        }
+        for (store, item, n) in std::mem::take(&mut self.counted_raw) {
+            let (number, sku) = (self.stores[store].1, self.items[item].sku.clone());
+            let n = Value::from(i64::try_from(n).unwrap_or(0));
+            let sql = "UPDATE stock SET on_hand = ?3 WHERE store = ?1 AND sku = ?2";
+            self.behind_the_hubs_back(sql, &[number.into(), Value::from(sku), n]);
+        }
+    }
+
+    /// The hub has promised units of a web order.
+    pub(super) fn tamper_promise(&mut self, store: usize, item: usize, units: u64) {
+        if self.planted(Plant::PromiseKeepsRight) {
+            let (number, sku) = (self.stores[store].1, self.items[item].sku.clone());
+            let units = Value::from(i64::try_from(units).unwrap_or(0));
+            let sql = "UPDATE hub_rights SET units = units + ?3 WHERE store = ?1 AND sku = ?2";
+            self.behind_the_hubs_back(sql, &[number.into(), Value::from(sku), units]);
+        }
+    }
+
+    /// A machine has answered that an order is called off.
+    pub(super) fn tamper_called_off(&mut self, machine: usize, order: usize) {
+        if self.planted(Plant::CalledOffTwice) {
+            let (sku, units) =
+                (self.items[self.oracle.web[order].sku].sku.clone(), self.oracle.web[order].units);
+            let units = i64::try_from(units).unwrap_or(0);
+            let sql =
+                "UPDATE stock SET minted = minted + ?1 WHERE sku = (SELECT no FROM skus WHERE sku = ?2)";
+            self.behind_its_back(machine, sql, (units, sku));
+        }
+    }
+
+    fn behind_the_hubs_back(&mut self, sql: &str, values: &[Value]) {
+        if let Some(hub) = &self.hub.hub {
+            hub.db.write::<_, DbError>(|tx| tx.execute(sql, values)).expect("a bug can be planted");
+        }
+    }
+
     /// A batch that a machine holds already comes to it again.
     pub(super) fn tamper_grant(&mut self, machine: usize, batch: &Batch) {
         if !self.planted(Plant::AdditiveGrants) {
             return;
         }
-        let Some(running) = &self.machines[machine].running else { return };
+        let Some(running) = &self.machines[machine].running else {
+            return;
+        };
         let granted = grants_to(running, batch);
         for (sku, units) in granted {
             let sql =
@@ -126,7 +169,9 @@ fn grants_to(running: &Running, batch: &Batch) -> Vec<(String, i64)> {
     let me = running.node.me().0;
     let mut found = Vec::new();
     let read = running.reads.with::<_, Stop>(|conn| {
-        let Some(known) = incarnations::find(conn, &batch.incarnation)? else { return Ok(()) };
+        let Some(known) = incarnations::find(conn, &batch.incarnation)? else {
+            return Ok(());
+        };
         if known.head.seq < batch.to() {
             return Ok(());
         }

@@ -1,9 +1,10 @@
 //! The world and its scheduler: everything that is due, in order, and who it is for.
 
+use super::counting::Counting;
 use super::hub::HubMachine;
 use super::hub_work::HubWork;
 use super::machine::Machine;
-use super::oracle::{Kind, Oracle, State};
+use super::oracle::{Oracle, State};
 use super::plant::Plant;
 use super::trace::Trace;
 use super::{Outcome, Plan};
@@ -13,17 +14,18 @@ use crate::seed::Luck;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use tradepost_central::app::shelf::ShelfMemory;
+use tradepost_central::presence::Present;
 use tradepost_node::db::Durability;
 use tradepost_proto::sync::v1::Frame;
+use tradepost_sync::burn::BurnAsk;
 use tradepost_sync::clock::Tau;
 use tradepost_sync::frontier::HeadMark;
 use tradepost_sync::ids::{Id, Incarnation};
-use tradepost_sync::session::{Acquire, Batch, Input, Session};
+use tradepost_sync::lease::SealedLease;
+use tradepost_sync::session::{Acquire, BarrierWord, Batch, Carts, CustodyAsk, Input, Session};
 
 /// When every run begins.
 pub(super) const BEGIN: i64 = 1_795_000_000_000;
-/// How long whoever asked waits before asking again, at least.
-const PATIENCE_MS: u64 = 500;
 /// A healed world agrees within this time.
 const AGREED_MS_MAX: i64 = 120_000;
 /// A healed, non-empty queue moves within this time (I15).
@@ -57,10 +59,20 @@ pub(super) enum Due {
     HubUp,
     /// A cut way is whole again.
     Mended { machine: usize, neighbour: Option<usize> },
+    /// Somebody is heard again.
+    Heard { machine: usize, neighbour: Option<usize>, side: usize },
     /// A disk has room again.
     Room { machine: usize },
     /// The hub publishes, or gives rights.
     Office,
+    /// A manager wants the rights of whoever was lost back.
+    Resolve { store: usize },
+    /// The hub looks after what time brings.
+    Upkeep,
+    /// Somebody counts.
+    Count,
+    /// Somebody has counted.
+    CountEnds(Counting),
     /// Something breaks.
     Fault,
 }
@@ -70,8 +82,9 @@ pub(super) enum Due {
 pub(super) enum Job {
     /// What somebody asked for.
     Deed(usize),
-    /// A batch to be taken in; a side of a link waits for it, unless it comes from nowhere.
-    Apply { link: Option<(u64, usize)>, batch: Batch },
+    /// A batch to be taken in, which is canonical where the hub says it; a side of a link waits for it, unless it comes
+    /// from nowhere.
+    Apply { link: Option<(u64, usize)>, batch: Batch, canonical: bool },
     /// Catalog entries.
     Catalog { link: u64, side: usize, entries: Vec<tradepost_sync::catalog::SealedEntry> },
     /// The hub holds a stream.
@@ -84,6 +97,22 @@ pub(super) enum Job {
     BeginAgain(Incarnation),
     /// A neighbour asks for rights.
     Give { link: u64, side: usize, to: Incarnation, asked: Acquire },
+    /// A neighbour asks for custody.
+    HandOver { link: u64, side: usize, to: Incarnation, wanted: CustodyAsk },
+    /// A neighbour's carts.
+    Carts { link: u64, side: usize, carts: Carts },
+    /// The hub's word about a barrier.
+    Barrier { link: u64, side: usize, word: BarrierWord },
+    /// The hub asks for rights to be burnt.
+    Burn(BurnAsk),
+    /// A lease is asked for.
+    AskLease { link: u64, side: usize },
+    /// A lease has come.
+    Lease(SealedLease),
+    /// The hub speaks as this incarnation.
+    Follow { link: u64, speaks: Incarnation },
+    /// Somebody counts.
+    Count(Counting),
 }
 
 /// One end of a link.
@@ -101,6 +130,12 @@ pub(super) struct Side {
     /// The store's `H_s`, and its end when the roster was last looked at.
     pub(super) roster: (Option<Incarnation>, Option<HeadMark>),
     pub(super) asks: u64,
+    /// At the hub: the caller is in session.
+    pub(super) present: Option<Present>,
+    /// When the next lease is asked for, by the machine's boot clock.
+    pub(super) lease_at: i64,
+    /// What this side said while its way was mute.
+    pub(super) unheard: Vec<Frame>,
 }
 
 /// A link: side 0 called.
@@ -139,6 +174,8 @@ pub(super) struct World {
     pub(super) dialing: BTreeSet<(usize, Option<usize>)>,
     /// Ways that are cut: a machine's to the hub, or to a neighbour with a greater index.
     pub(super) cut: BTreeSet<(usize, Option<usize>)>,
+    /// Ways on which nothing comes from one end: the way, and the side that is not heard.
+    pub(super) mute: BTreeSet<(usize, Option<usize>, usize)>,
     /// Machines whose way to the hub is slow, in milliseconds more.
     pub(super) slow: BTreeMap<usize, u64>,
     pub(super) oracle: Oracle,
@@ -153,8 +190,12 @@ pub(super) struct World {
     /// Batches that were seen on some link, by store; they may come again.
     pub(super) seen: Vec<(usize, Batch)>,
     pub(super) faults: BTreeMap<&'static str, u32>,
-    /// Stores in which old files were put back.
+    /// Stores in which old files were put back, or a machine was lost.
     pub(super) restored: BTreeSet<usize>,
+    /// Figures that were counted, for a bug: store, item, units.
+    pub(super) counted_raw: Vec<(usize, usize, u64)>,
+    /// The hub has looked after things so often.
+    pub(super) looks: u64,
     pub(super) healing: bool,
     queue: BTreeMap<(i64, u64), Due>,
     order: u64,
@@ -189,6 +230,7 @@ impl World {
             links: BTreeMap::new(),
             dialing: BTreeSet::new(),
             cut: BTreeSet::new(),
+            mute: BTreeSet::new(),
             slow: BTreeMap::new(),
             oracle: Oracle::default(),
             trace: Trace::new(loud),
@@ -199,6 +241,8 @@ impl World {
             seen: Vec::new(),
             faults: BTreeMap::new(),
             restored: BTreeSet::new(),
+            counted_raw: Vec::new(),
+            looks: 0,
             healing: false,
             queue: BTreeMap::new(),
             order: 0,
@@ -273,6 +317,8 @@ impl World {
         }
         self.later(3_000, Due::Fault);
         self.later(5_000, Due::Office);
+        self.later(1_000, Due::Upkeep);
+        self.later(8_000, Due::Count);
         let end = BEGIN + self.plan.unsafe_ms;
         self.run_until(end);
     }
@@ -283,32 +329,47 @@ impl World {
         let healed = self.now;
         self.mend_everything();
         let waiting = self.waiting_queues();
-        let mut moved = waiting.is_empty();
-        while self.now < healed + AGREED_MS_MAX && self.oracle.wrong.is_empty() {
-            let until = self.now + 500;
-            self.run_until(until);
-            if !moved && self.now >= healed + MOVES_MS_MAX {
-                moved = true;
-                self.judge_queues(&waiting);
-            }
-            if self.all_agree() {
-                return self.now - healed;
-            }
+        let until = self.now + MOVES_MS_MAX;
+        while self.now < until && !self.all_agree() && self.oracle.wrong.is_empty() {
+            self.run_until(self.now + 500);
         }
-        if self.oracle.wrong.is_empty() {
-            let why = self.why_not();
-            self.oracle.blame(format!("healed for {AGREED_MS_MAX} ms and no agreement: {why}"));
+        if self.now >= until {
+            self.judge_queues(&waiting);
         }
+        self.level();
         self.now - healed
     }
 
-    fn run_until(&mut self, end: i64) {
+    /// Waits until everything agrees; blames where it doesn't.
+    pub(super) fn level(&mut self) {
+        let began = self.now;
+        while self.oracle.wrong.is_empty() && !self.all_agree() {
+            if self.now >= began + AGREED_MS_MAX {
+                let why = self.why_not();
+                self.oracle.blame(format!("healed for {AGREED_MS_MAX} ms and no agreement: {why}"));
+            }
+            self.run_until(self.now + 500);
+        }
+    }
+
+    /// Time passes in which nobody is connected and nothing happens.
+    pub(super) fn sleep(&mut self, ms: i64) {
+        let links: Vec<u64> = self.links.keys().copied().collect();
+        links.into_iter().for_each(|link| self.drop_link(link));
+        self.now += ms;
+        self.hub.set_clock(self.now);
+        self.oracle.now = self.now;
+    }
+
+    pub(super) fn run_until(&mut self, end: i64) {
         while let Some((&(at, order), _)) = self.queue.first_key_value() {
             if at > end || !self.oracle.wrong.is_empty() {
                 break;
             }
-            self.now = at;
-            self.hub.set_clock(at);
+            // After a sleep everything that was due is late.
+            self.now = at.max(self.now);
+            self.hub.set_clock(self.now);
+            self.oracle.now = self.now;
             if let Some(due) = self.queue.remove(&(at, order)) {
                 self.happen(due);
             }
@@ -332,105 +393,14 @@ impl World {
             Due::Up { machine } => self.up(machine),
             Due::HubUp => self.hub_up(),
             Due::Mended { machine, neighbour } => self.mend(machine, neighbour),
+            Due::Heard { machine, neighbour, side } => self.unmute(machine, neighbour, side),
             Due::Room { machine } => self.give_room(machine),
+            Due::Resolve { store } => self.resolve(store),
             Due::Office => self.office(),
+            Due::Upkeep => self.upkeep(),
+            Due::Count => self.count_round(),
+            Due::CountEnds(counting) => self.count_ends(counting),
             Due::Fault => self.fault(),
-        }
-    }
-
-    /// Somebody at a till wants something.
-    fn customer(&mut self, machine: usize) {
-        if self.healing {
-            return;
-        }
-        let pause = self.plan.deed_ms / 2 + self.luck.below(self.plan.deed_ms);
-        self.later(pause, Due::Customer { machine });
-        let kind = self.wish(machine);
-        let (id, store) = (self.fresh_id(), self.machines[machine].store);
-        let deed = self.oracle.ask(id, machine, store, kind);
-        self.cover(machine, deed);
-        self.ask(deed);
-    }
-
-    fn wish(&mut self, machine: usize) -> Kind {
-        let items = u64::try_from(self.items.len()).unwrap_or(1);
-        let sku = usize::try_from(self.luck.below(items)).unwrap_or(0);
-        match self.luck.below(20) {
-            0..=1 => Kind::Delivery(sku, self.between(2, 9)),
-            2 if !self.oracle.strict.contains(&sku) => Kind::Breakage(sku, 1),
-            3..=4 => {
-                let of = self.machines.iter().position(|m| m.store == self.machines[machine].store);
-                let mates = u64::try_from(self.plan.machines).unwrap_or(1);
-                let mate = of.unwrap_or(0) + usize::try_from(self.luck.below(mates)).unwrap_or(0);
-                let to = (mate != machine).then_some(mate);
-                Kind::Grant(sku, self.between(1, 4), to)
-            }
-            7..=8 => match self.open_order(machine) {
-                Some(order) if self.once_in(4) => Kind::CallOff(order),
-                Some(order) => Kind::PickUp(order),
-                None => self.sale(),
-            },
-            5..=6 => match self.refundable(machine) {
-                Some((of, line)) => Kind::Refund { of, line },
-                None => self.sale(),
-            },
-            _ => self.sale(),
-        }
-    }
-
-    fn sale(&mut self) -> Kind {
-        let items = u64::try_from(self.items.len()).unwrap_or(1);
-        let first = self.luck.below(items);
-        let lines = self.between(1, 4).min(items);
-        let line = |n: u64, world: &mut Self| {
-            let sku = usize::try_from((first + n) % items).unwrap_or(0);
-            (sku, world.between(1, 4))
-        };
-        Kind::Sale((0..lines).map(|n| line(n, self)).collect())
-    }
-
-    /// An order that waits at a machine, and that nobody there is busy with.
-    fn open_order(&self, machine: usize) -> Option<usize> {
-        let busy = |order: usize| {
-            self.oracle.deeds.iter().any(|deed| {
-                deed.state == State::Open
-                    && matches!(deed.kind, Kind::PickUp(it) | Kind::CallOff(it) if it == order)
-            })
-        };
-        let waits = |order: usize| {
-            let it = &self.oracle.web[order];
-            it.machine == machine && it.state == "open" && !busy(order)
-        };
-        (0..self.oracle.web.len()).find(|order| waits(*order))
-    }
-
-    fn refundable(&self, machine: usize) -> Option<(usize, usize)> {
-        let of = self.oracle.deeds.iter().enumerate().rev().take(40);
-        let mut sold = of.filter(|(_, deed)| {
-            deed.machine == machine
-                && !deed.refunding
-                && !deed.forgotten
-                && matches!((&deed.kind, &deed.state), (Kind::Sale(_), State::Answered(_)))
-        });
-        sold.next().map(|(index, _)| (index, 0))
-    }
-
-    /// Asks for a deed that has no answer yet, and again later; now and then somebody asks for what was answered.
-    fn ask(&mut self, deed: usize) {
-        let it = &mut self.oracle.deeds[deed];
-        let again = matches!(it.state, State::Answered(_)) && !it.old && self.luck.below(4) == 0;
-        if it.state != State::Open && !again {
-            return;
-        }
-        it.tries += 1;
-        let (machine, tries) = (it.machine, it.tries);
-        let patience = self.between(PATIENCE_MS, 6 * PATIENCE_MS) * u64::from(tries.min(4));
-        if !again {
-            self.later(patience + 2_000, Due::Ask { deed });
-        }
-        let waits = self.jobs[machine].iter().any(|job| matches!(job, Job::Deed(other) if *other == deed));
-        if self.machines[machine].running.is_some() && !waits {
-            self.enqueue(machine, Job::Deed(deed));
         }
     }
 

@@ -2,5 +2,7 @@
 
 mod customers;
 mod engines;
+mod fork;
 mod ingest;
+mod quarantine;
 mod recompute;

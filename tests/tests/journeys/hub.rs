@@ -342,25 +342,3 @@ fn a_killed_hub_on_its_servers_loses_nothing_and_doubles_nothing() {
     let database = PgDatabase::make(&postgres);
     survives_being_killed(test, &["--database", &database.url(), "--kafka", &kafka, "--redis", &redis]);
 }
-
-#[test]
-fn a_database_that_is_behind_its_journal_is_refused() {
-    let folder = TempDir::new("hub-journal");
-    // The backup is a copy of the file.
-    let hub = Hub::start(&folder, &["--database", "sqlite"]);
-    let args = hub.args.clone();
-    hub.program.stop(Duration::from_secs(15)).expect("it stops");
-    let copy = folder.path().join("copy.db");
-    let file = folder.path().join("hub").join("hub.db");
-    std::fs::copy(&file, &copy).expect("a backup");
-    let mut hub = Hub::run(args.clone());
-    hub.open_store("13");
-    hub.program.stop(Duration::from_secs(15)).expect("it stops");
-    for suffix in ["-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{suffix}", file.display()));
-    }
-    std::fs::copy(&copy, &file).expect("the backup is put back");
-    let given: Vec<&str> = args.iter().map(String::as_str).collect();
-    let refused = Program::start("tradepost-hub", &given).err().expect("a restored hub doesn't start");
-    assert!(refused.contains("restored"), "{refused}");
-}

@@ -38,8 +38,11 @@ fn all_booked(store: &mut LanStore, sales: &[String]) {
 }
 
 fn registered(store: &mut LanStore) {
-    wait_for("the hub has taken it back", SOON, || store.nodes[0].status()["registered"] == true)
-        .unwrap_or_else(|late| panic!("{late}: {}\n{}", store.nodes[0].status(), store.nodes[0].said()));
+    wait_for("the hub has taken it back", SOON, || {
+        let status = store.nodes[0].status();
+        status["registered"] == true && status["lease"]["held"] == true
+    })
+    .unwrap_or_else(|late| panic!("{late}: {}\n{}", store.nodes[0].status(), store.nodes[0].said()));
 }
 
 fn incarnation(store: &mut LanStore) -> Value {
@@ -94,8 +97,7 @@ fn a_database_from_a_backup_is_taken_back_without_a_code() {
     store.agrees();
 }
 
-/// What the image writes before the hub finds it out lies on a branch that the hub doesn't take. Cutting it and saying its
-/// facts again (G8) is not there yet, so nothing is sold before that here.
+/// What the image writes before the hub finds it out lies on a branch that the hub doesn't take: see `fork.rs`.
 #[test]
 fn an_image_put_back_with_its_sidecar_is_found_out_by_the_hub() {
     let (mut store, sales) =

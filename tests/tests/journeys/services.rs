@@ -175,10 +175,12 @@ async fn goods_are_watched_promised_and_released_and_sales_are_read() {
     let (_program, mut node) = hub.store();
     let priced = |node: &mut Client| node.get("/v1/products/TEA").is_ok_and(|a| a.json()["price"] == 450);
     wait_for("the catalog", SOON, || priced(&mut node)).expect("it arrives");
-    // Before it is in the roster what it receives is a fact without rights.
-    let registered =
-        |node: &mut Client| node.get("/v1/sync/status").is_ok_and(|a| a.json()["registered"] == true);
-    wait_for("the roster", SOON, || registered(&mut node)).expect("it arrives");
+    // Before it is in the roster and has its lease, what it receives is a fact without rights.
+    let ready = |node: &mut Client| {
+        let status = node.get("/v1/sync/status").map(|answer| answer.json()).unwrap_or_default();
+        status["registered"] == true && status["lease"]["held"] == true
+    };
+    wait_for("roster and lease", SOON, || ready(&mut node)).expect("they arrive");
     let delivery = json!({"reference": "D-1", "lines": [{"sku": "TEA", "units": 5}]});
     let _ = node.json("PUT", &format!("/v1/deliveries/{}", uuid_v7()), &delivery).expect("it answers").ok();
     let grant = json!({"id": uuid_v7(), "to": "hub", "units": 3});

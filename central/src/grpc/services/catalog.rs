@@ -233,7 +233,8 @@ impl CatalogService for Catalog {
                 let (news, failed) = (version.as_ref().ok() != last.as_ref(), version.is_err());
                 last = version.as_ref().ok().cloned();
                 let answer = version.map(|version| wire::WatchCatalogResponse { version: Some(version) });
-                if news && told.send(answer).await.is_err() || failed {
+                let gone = (news || failed) && told.send(answer).await.is_err();
+                if gone || failed {
                     return;
                 }
                 tokio::select! {

@@ -52,7 +52,6 @@ fn reservation(shown: &Shown) -> wire::Reservation {
     }
 }
 
-#[expect(clippy::result_large_err, reason = "what a call answers")]
 fn id(text: &str, field: &str) -> Result<Id, Status> {
     Id::parse(text).map_err(|error| status::bad_field(field, &error.to_string()))
 }
@@ -167,7 +166,8 @@ impl InventoryService for Inventory {
                 let (news, failed) = (now.as_ref().ok() != last.as_ref(), now.is_err());
                 last = now.as_ref().ok().cloned();
                 let answer = now.map(|stock| wire::WatchStockResponse { stock: Some(stock) });
-                if (news || failed) && told.send(answer).await.is_err() || failed {
+                let gone = (news || failed) && told.send(answer).await.is_err();
+                if gone || failed {
                     return;
                 }
                 tokio::select! {

@@ -86,7 +86,6 @@ pub async fn serve(
 }
 
 /// Lets in who sends the token.
-#[expect(clippy::result_large_err, reason = "a tonic interceptor answers a status")]
 fn authorised(token: &str, request: Request<()>) -> Result<Request<()>, Status> {
     let given = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
     let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
@@ -133,7 +132,6 @@ fn page_size(wanted: u32) -> usize {
 }
 
 /// The place that a page token names.
-#[expect(clippy::result_large_err, reason = "what a call answers")]
 fn place(token: &str) -> Result<String, Status> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     bytes.ok_or_else(|| status::bad_field("page_token", "this is no token of an earlier page"))

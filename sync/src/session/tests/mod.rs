@@ -1,10 +1,12 @@
 //! Two sessions, two logs in memory, and a link that is cut wherever the seed says.
 
 mod barriers;
+mod leases;
 mod liveness;
 mod neighbours;
 mod records;
 mod refusals;
+mod shared;
 mod stories;
 mod world;
 

@@ -8,15 +8,15 @@ use crate::limits::{ASKS_MAX, RELAY_HUB_MS, RELAY_LAN_MS};
 use proptest::prelude::*;
 use tradepost_commerce::document::Sku;
 
-const EAST: Incarnation = Incarnation([4; 16]);
-const WEST: Incarnation = Incarnation([5; 16]);
+pub(super) const EAST: Incarnation = Incarnation([4; 16]);
+pub(super) const WEST: Incarnation = Incarnation([5; 16]);
 const THIRD: Incarnation = Incarnation([6; 16]);
 
-fn pair() -> (Replica, Replica) {
+pub(super) fn pair() -> (Replica, Replica) {
     (Replica::new(EAST), Replica::new(WEST))
 }
 
-fn begin<'a>(east: &'a mut Replica, west: &'a mut Replica) -> (Side<'a>, Side<'a>) {
+pub(super) fn begin<'a>(east: &'a mut Replica, west: &'a mut Replica) -> (Side<'a>, Side<'a>) {
     let (mut a, mut b) = (Side::beside(east, WEST), Side::beside(west, EAST));
     a.session.handle(0, Input::Start);
     b.session.handle(0, Input::Start);
@@ -24,7 +24,7 @@ fn begin<'a>(east: &'a mut Replica, west: &'a mut Replica) -> (Side<'a>, Side<'a
 }
 
 /// Delivers everything that is said until both are quiet; what was said.
-fn settle(a: &mut Side<'_>, b: &mut Side<'_>, now: UtcMs) -> Vec<Message> {
+pub(super) fn settle(a: &mut Side<'_>, b: &mut Side<'_>, now: UtcMs) -> Vec<Message> {
     let mut said = Vec::new();
     loop {
         let (to_b, to_a) = (a.pump(now), b.pump(now));
@@ -37,14 +37,14 @@ fn settle(a: &mut Side<'_>, b: &mut Side<'_>, now: UtcMs) -> Vec<Message> {
     }
 }
 
-fn met<'a>(east: &'a mut Replica, west: &'a mut Replica) -> (Side<'a>, Side<'a>) {
+pub(super) fn met<'a>(east: &'a mut Replica, west: &'a mut Replica) -> (Side<'a>, Side<'a>) {
     let (mut a, mut b) = begin(east, west);
     settle(&mut a, &mut b, 0);
     assert!(a.session.met() && b.session.met(), "{:?} {:?}", a.closed, b.closed);
     (a, b)
 }
 
-fn tell(side: &mut Side<'_>, now: UtcMs) {
+pub(super) fn tell(side: &mut Side<'_>, now: UtcMs) {
     let heads = side.replica.frontier().heads().collect();
     side.session.handle(now, Input::Local { heads, catalog: CatalogVersion::default() });
 }
@@ -119,15 +119,6 @@ fn nobody_gets_in_whom_the_roster_does_not_name() {
         Some(Closing::Refused(Refusal::Signature)),
         "signed by {key:?}, not by the one named"
     );
-}
-
-#[test]
-fn no_catalog_passes_between_neighbours() {
-    let (mut east, mut west) = pair();
-    let (mut a, _) = met(&mut east, &mut west);
-    a.session.handle(1, Input::Message(Message::CatalogAck(CatalogVersion { epoch: 1, version: 1 })));
-    a.pump(1);
-    assert_eq!(a.closed, Some(Closing::Refused(Refusal::Nonsense)));
 }
 
 /// What a neighbour holds of me beyond what I do is proof of lost memory; its bare word is none.

@@ -391,3 +391,18 @@ fn somebody_elses_head_is_no_own_head() {
     }
     assert_eq!(b.closed, Some(Closing::Refused(Refusal::Nonsense)));
 }
+
+/// A hub tells a node what of its stream is set aside; nobody tells the hub.
+#[test]
+fn a_node_hears_which_of_its_events_are_set_aside() {
+    let (mut node, mut hub) = (Replica::new(NODE), Replica::new(HUB));
+    node.write(2);
+    let (mut a, mut b) = met(&mut node, &mut hub);
+    b.session.handle(1, Input::Aside(vec![2]));
+    settle(&mut a, &mut b, 1);
+    b.session.handle(2, Input::Aside(Vec::new()));
+    settle(&mut a, &mut b, 2);
+    assert_eq!((&a.asides, a.closed), (&vec![vec![2], Vec::new()], None));
+    hear(&mut b, 3, Message::Aside(vec![1]));
+    assert_eq!(b.closed, Some(Closing::Refused(Refusal::Nonsense)));
+}

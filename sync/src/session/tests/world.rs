@@ -37,6 +37,9 @@ pub(super) struct Replica {
     pub(super) people: BTreeMap<Id, CustomerRecord>,
     unsaid: BTreeMap<u64, Id>,
     changes: u64,
+    /// Carts by the number of their last change here, and what this replica is custodian of.
+    pub(super) carts: BTreeMap<u64, Vec<u8>>,
+    pub(super) custody: BTreeSet<crate::body::CustodyObject>,
 }
 
 impl Replica {
@@ -57,7 +60,26 @@ impl Replica {
             people: BTreeMap::new(),
             unsaid: BTreeMap::new(),
             changes: 0,
+            carts: BTreeMap::new(),
+            custody: BTreeSet::new(),
         }
+    }
+
+    /// A cart changes here, unless it is known as it is; bytes that begin alike are one cart.
+    pub(super) fn cart_changed(&mut self, cart: Vec<u8>) {
+        if self.carts.values().any(|known| *known == cart) {
+            return;
+        }
+        self.carts.retain(|_, known| known.first() != cart.first());
+        self.changes += 1;
+        self.carts.insert(self.changes, cart);
+    }
+
+    /// Two carts that changed later.
+    fn carts_after(&self, after: u64) -> Option<Carts> {
+        let later: Vec<_> = self.carts.range(after + 1..).take(2).collect();
+        let carts = later.iter().map(|(_, cart)| (*cart).clone()).collect();
+        Some(Carts { through: *later.last()?.0, carts })
     }
 
     /// Throws a die of a hundred sides.
@@ -226,6 +248,13 @@ pub(super) struct Side<'a> {
     /// What became of requests for rights.
     pub(super) answers: Vec<(u64, u64)>,
     pub(super) words: Vec<BarrierWord>,
+    /// What was heard of hub time, of the other side's holdings, and of rights to burn.
+    pub(super) times: Vec<Tau>,
+    pub(super) cuts: Vec<(u64, Vec<HeadMark>)>,
+    pub(super) burns: Vec<crate::burn::BurnAsk>,
+    pub(super) lease_asks: Vec<crate::lease::LeaseAsk>,
+    pub(super) asides: Vec<Vec<u64>>,
+    pub(super) leases: Vec<crate::lease::SealedLease>,
 }
 
 impl<'a> Side<'a> {
@@ -258,7 +287,20 @@ impl<'a> Side<'a> {
             members,
             roster_of: (role == Role::Neighbour).then_some(HUB),
         });
-        Self { session, replica, closed: None, wake: None, answers: Vec::new(), words: Vec::new() }
+        Self {
+            session,
+            replica,
+            closed: None,
+            wake: None,
+            answers: Vec::new(),
+            words: Vec::new(),
+            times: Vec::new(),
+            cuts: Vec::new(),
+            burns: Vec::new(),
+            lease_asks: Vec::new(),
+            leases: Vec::new(),
+            asides: Vec::new(),
+        }
     }
 
     /// Drains the session's outputs, does them, and returns what is to be sent.
@@ -320,6 +362,31 @@ impl<'a> Side<'a> {
                     let head = self.replica.give(&acquire);
                     Input::Given { ask: acquire.ask, head }
                 }
+                Output::HandOver(wanted) => {
+                    let mine = self.replica.custody.remove(&wanted.object);
+                    if mine {
+                        self.replica.write(1);
+                    }
+                    let log = self.replica.logs.get(&self.replica.own).filter(|_| mine);
+                    Input::Given { ask: wanted.ask, head: log.and_then(|log| log.last()).map(mark) }
+                }
+                Output::ReadCarts { after } => Input::CartsRead(self.replica.carts_after(after)),
+                Output::ApplyCarts(carts) => {
+                    let through = carts.through;
+                    carts.carts.into_iter().for_each(|cart| self.replica.cart_changed(cart));
+                    Input::CartsApplied(through)
+                }
+                Output::ReadCut(ask) => {
+                    Input::CutRead { ask, heads: self.replica.frontier().heads().collect() }
+                }
+                Output::Cut { ask, heads } => {
+                    self.cuts.push((ask, heads));
+                    continue;
+                }
+                Output::Burn(ask) => {
+                    self.burns.push(ask);
+                    continue;
+                }
                 Output::Acquired { ask, through } => {
                     self.answers.push((ask, through));
                     continue;
@@ -336,7 +403,23 @@ impl<'a> Side<'a> {
                     self.words.push(word);
                     continue;
                 }
-                Output::Met(_) | Output::HubTime(_) | Output::CatalogAcked(_) => continue,
+                Output::HubTime(tau) => {
+                    self.times.push(tau);
+                    continue;
+                }
+                Output::GiveLease(ask) => {
+                    self.lease_asks.push(ask);
+                    continue;
+                }
+                Output::Leased(sealed) => {
+                    self.leases.push(sealed);
+                    continue;
+                }
+                Output::Aside(seqs) => {
+                    self.asides.push(seqs);
+                    continue;
+                }
+                Output::Met(_) | Output::CatalogAcked(_) => continue,
             };
             self.session.handle(now, answer);
         }

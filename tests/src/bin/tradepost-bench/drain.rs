@@ -27,6 +27,7 @@ pub(crate) fn measure(options: &Options, report: &mut Report) {
     let caught_up = |till: &mut Client| {
         let status = status(till);
         status["registered"] == true
+            && status["lease"]["held"] == true
             && status["catalog"]["version"] == status["catalog"]["hub_version"]
             && status["catalog"]["version"].as_u64() > Some(0)
     };

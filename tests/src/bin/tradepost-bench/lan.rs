@@ -108,7 +108,6 @@ fn apart(options: &Options, report: &mut Report) {
     .expect("they level");
     let took = begun.elapsed().as_secs_f64();
     let most = store.nodes.iter().map(|node| peak_mib(node.pid())).max().unwrap_or(0);
-    #[expect(clippy::cast_precision_loss, reason = "a count")]
     let rate = 2.0 * f64::from(options.apart) / took;
     let against = format!("{rate:.0} events/s both ways together");
     report.row(

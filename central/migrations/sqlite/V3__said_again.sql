@@ -1,0 +1,13 @@
+-- Facts that were said again after their branch was cut off (model.md §3, Forks): the original's hash, and who said it where.
+-- Of several sayings the one by the smallest (incarnation, seq) counts.
+CREATE TABLE said_again (
+  store       INTEGER NOT NULL,
+  original    BLOB NOT NULL,
+  incarnation BLOB NOT NULL,
+  seq         INTEGER NOT NULL,
+  PRIMARY KEY (store, original, incarnation, seq)
+) STRICT, WITHOUT ROWID;
+
+-- When a person was done with an event that is set aside, and what they wrote.
+ALTER TABLE quarantine ADD COLUMN settled_at INTEGER;
+ALTER TABLE quarantine ADD COLUMN note TEXT;

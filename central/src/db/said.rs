@@ -1,0 +1,39 @@
+//! Facts that were said again after their branch was cut off, by the original's hash (`model.md` §3, Forks).
+
+use super::{DbError, Tx};
+use crate::values;
+use tradepost_sync::ids::{Hash, Incarnation};
+
+/// Who said a fact again, and where.
+pub type Saying = (Incarnation, u64);
+
+/// Whether anything of a store was ever said again.
+pub fn any(tx: &mut Tx<'_>, store: i64) -> Result<bool, DbError> {
+    Ok(tx.row("SELECT 1 FROM said_again WHERE store = ?1 LIMIT 1", values![store])?.is_some())
+}
+
+/// The saying of a fact that counts: the one by the smallest (incarnation, seq); none where nobody said it again.
+pub fn first(tx: &mut Tx<'_>, store: i64, original: Hash) -> Result<Option<Saying>, DbError> {
+    let sql = "SELECT incarnation, seq FROM said_again WHERE store = ?1 AND original = ?2 \
+        ORDER BY incarnation, seq LIMIT 1";
+    tx.row(sql, values![store, original])?.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
+}
+
+/// Notes a saying; a known one is left as it is.
+pub fn add(tx: &mut Tx<'_>, store: i64, original: Hash, by: Saying) -> Result<(), DbError> {
+    let sql = "INSERT INTO said_again (store, original, incarnation, seq) VALUES (?1, ?2, ?3, ?4) \
+        ON CONFLICT DO NOTHING";
+    tx.execute(sql, values![store, original, by.0, by.1]).map(|_| ())
+}
+
+/// Takes overdraw off an author's row: another saying of the fact counts now.
+pub fn take_off_overdraw(
+    tx: &mut Tx<'_>,
+    store: i64,
+    sku: &str,
+    author: i64,
+    units: u64,
+) -> Result<(), DbError> {
+    let sql = "UPDATE cells SET overdrawn = overdrawn - ?4 WHERE store = ?1 AND sku = ?2 AND author = ?3";
+    tx.execute(sql, values![store, sku, author, units]).map(|_| ())
+}
