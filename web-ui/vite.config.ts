@@ -18,12 +18,15 @@ function development(): Plugin {
 function serve(middlewares: Connect.Server): void {
   middlewares.use((request, _response, next) => {
     if (request.url === '/' || request.url?.startsWith('/?')) request.url = '/till.html';
+    if (request.url?.startsWith('/display')) request.url = '/display.html';
     next();
   });
   if (!node) middlewares.use(mock());
 }
 
-const proxy = node ? { '/v1': { target: node, changeOrigin: true } } : undefined;
+// The node lets only its own pages write: to it, a developer's page is one.
+const answers = node && { target: node, changeOrigin: true, headers: { origin: node } };
+const proxy = answers ? Object.fromEntries(['/v1', '/readyz', '/problems'].map((path) => [path, answers])) : undefined;
 
 export default defineConfig({
   plugins: [svelte(), development()],
@@ -35,6 +38,6 @@ export default defineConfig({
     // Nothing is inlined: the node's policy is `default-src 'self'`, which forbids data: addresses.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    rollupOptions: { input: 'till.html' },
+    rollupOptions: { input: ['till.html', 'display.html'] },
   },
 });

@@ -42,7 +42,7 @@ const ok = (body, status = 200) => ({ status, body });
 const roundStep = (minor) => Math.round(minor / 5) * 5;
 
 function fresh(id, till) {
-  return { id, till, state: 'open', customer: null, version: 1, lines: [], discounts: [], totals: {}, currency: 'EUR', exponent: 2, sale_id: null };
+  return { id, till, state: 'open', customer: null, version: 1, lines: [], discounts: [], totals: {}, currency: 'EUR', exponent: 2, sale_id: null, owner: null, flags: [] };
 }
 
 function reckon(cart) {

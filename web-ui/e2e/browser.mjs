@@ -25,7 +25,7 @@ export function launch() {
 }
 
 /** Opens the till; whatever the browser complains about is collected in `complaints`. */
-export async function openTill(context, complaints, hash = '') {
+export async function openTill(context, complaints, hash = '', url = URL_OF_NODE) {
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE_MS);
   page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
@@ -33,7 +33,7 @@ export async function openTill(context, complaints, hash = '') {
     // A refused request is the page's business; a lost node is a story of its own.
     if (message.type() === 'error' && !/Failed to load resource|ERR_/.test(message.text())) complaints.push(message.text());
   });
-  await page.goto(`${URL_OF_NODE}/${hash}`);
+  await page.goto(`${url}/${hash}`);
   await page.waitForSelector('[data-testid=products] li');
   return page;
 }

@@ -1,4 +1,7 @@
-/** Fails when the till's first load is over its budget: 60 kB of script, 100 kB with styles, both gzipped. */
+/**
+ * Fails when the till's first load is over its budget: 60 kB of script, 100 kB with page and styles, both gzipped.
+ * The first load is what till.html names; rooms and dialogs come when they are opened, and are only told.
+ */
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 
@@ -10,14 +13,18 @@ if (!existsSync(new URL('till.html', dist))) {
   process.exit(1);
 }
 
-const files = ['till.html', ...readdirSync(new URL('assets/', dist)).map((name) => `assets/${name}`)];
-const weigh = (of) => of.reduce((sum, name) => sum + gzipSync(readFileSync(new URL(name, dist)), { level: 9 }).length, 0);
-const weights = { script: weigh(files.filter((name) => name.endsWith('.js'))), all: weigh(files) };
+const page = readFileSync(new URL('till.html', dist), 'utf8');
+const first = [...page.matchAll(/(?:src|href)="\/(assets\/[^"]+)"/g)].map((match) => match[1]);
+const gzipped = (name) => gzipSync(readFileSync(new URL(name, dist)), { level: 9 }).length;
+const weigh = (names) => names.reduce((sum, name) => sum + gzipped(name), 0);
+const later = readdirSync(new URL('assets/', dist)).map((name) => `assets/${name}`).filter((name) => !first.includes(name));
+const weights = { script: weigh(first.filter((name) => name.endsWith('.js'))), all: weigh(['till.html', ...first]) };
 
-let over = false;
+let over = first.length === 0;
 for (const [what, bytes] of Object.entries(weights)) {
   const fits = bytes <= BUDGET[what];
   over ||= !fits;
   console.log(`${what.padEnd(7)} ${(bytes / 1000).toFixed(1).padStart(6)} kB of ${BUDGET[what] / 1000} kB gzipped${fits ? '' : '  TOO BIG'}`);
 }
+console.log(`later   ${(weigh(later) / 1000).toFixed(1).padStart(6)} kB gzipped in ${later.length} files, when they are opened`);
 process.exit(over ? 1 : 0);

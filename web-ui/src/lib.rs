@@ -12,6 +12,8 @@ struct Dist;
 
 /// What `/` serves.
 const PAGE: &str = "till.html";
+/// What `/display/{till}` serves; the page reads the till from its address.
+const DISPLAY: &str = "display.html";
 /// Vite puts files here under names that hold a hash of their content, so a name never gets another content.
 const HASHED: &str = "assets/";
 const PLACEHOLDER_PAGE: &str = include_str!("not_built.html");
@@ -42,6 +44,7 @@ pub fn built() -> bool {
 pub fn asset(path: &str) -> Option<Asset> {
     let name = match path.trim_start_matches('/') {
         "" => PAGE,
+        name if name == "display" || name.starts_with("display/") => DISPLAY,
         name => name,
     };
     embedded(name).or_else(|| placeholder(name))
@@ -56,7 +59,7 @@ fn embedded(name: &str) -> Option<Asset> {
 fn placeholder(name: &str) -> Option<Asset> {
     let text = match name {
         _ if built() => return None,
-        PAGE => PLACEHOLDER_PAGE,
+        PAGE | DISPLAY => PLACEHOLDER_PAGE,
         "not_built.css" => PLACEHOLDER_STYLE,
         _ => return None,
     };
@@ -96,6 +99,14 @@ mod tests {
             assert_eq!(page.mime, "text/html; charset=utf-8", "{path}");
             assert!(!page.immutable, "a page's name outlives its content");
             assert!(page.etag.starts_with('"') && page.etag.ends_with('"'));
+        }
+    }
+
+    #[test]
+    fn every_tills_display_is_one_page() {
+        for path in ["/display/R1", "/display/R2", "/display"] {
+            let page = asset(path).expect("a page, built or not");
+            assert_eq!(page.mime, "text/html; charset=utf-8", "{path}");
         }
     }
 

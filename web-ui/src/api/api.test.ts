@@ -28,7 +28,7 @@ function fieldsOf(type: string): string[] {
 const SAME: Record<string, string> = {
   Bootstrap: 'Bootstrap', Product: 'ProductOut', Lookup: 'LookupOut', NewLine: 'LineBody', AgeCheck: 'AgeCheckBody',
   Discount: 'DiscountBody', CartLine: 'CartLine', TaxGroup: 'TaxGroupBody', CartTotals: 'CartTotals', Cart: 'CartOut',
-  Tender: 'TenderBody', Sale: 'Sale', SyncStatus: 'SyncStatus', ProblemBody: 'ProblemBody',
+  Tender: 'TenderBody', Sale: 'Sale', SaleLine: 'SaleLine', Neighbour: 'NeighbourOut', SyncStatus: 'SyncStatus', ProblemBody: 'ProblemBody',
 };
 
 const document = new URL('../../../node/openapi.json', import.meta.url);

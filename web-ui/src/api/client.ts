@@ -1,4 +1,5 @@
 /** The node's API as functions. Whatever goes wrong is one of two things: a `Problem` or an `Unreachable`. */
+import type { Approval } from './day.ts';
 import type {
   Bootstrap, Cart, Discount, Lookup, NewLine, Page, ProblemBody, Product, Sale, SyncStatus, Tender,
 } from './types.ts';
@@ -20,15 +21,16 @@ export class Problem extends Error {
 /** Nobody answered, or something that isn't the node. Whether a write happened is not known. */
 export class Unreachable extends Error {}
 
-async function call<Answer>(method: string, path: string, body?: unknown): Promise<Answer> {
-  const response = await send(method, path, body);
+/** Asks the node; answers what it said, or throws one of the two. */
+export async function call<Answer>(method: string, path: string, body?: unknown, msMax = ANSWER_MS_MAX): Promise<Answer> {
+  const response = await send(method, path, body, msMax);
   if (!response.ok) throw await refused(response);
   const text = await readText(response);
   return (text ? JSON.parse(text) : undefined) as Answer;
 }
 
-async function send(method: string, path: string, body?: unknown): Promise<Response> {
-  const init: RequestInit = { method, cache: 'no-store', signal: AbortSignal.timeout(ANSWER_MS_MAX) };
+async function send(method: string, path: string, body?: unknown, msMax = ANSWER_MS_MAX): Promise<Response> {
+  const init: RequestInit = { method, cache: 'no-store', signal: AbortSignal.timeout(msMax) };
   if (body !== undefined) {
     init.headers = { 'content-type': 'application/json' };
     init.body = JSON.stringify(body);
@@ -60,7 +62,14 @@ async function refused(response: Response): Promise<Error> {
   return new Unreachable(`${response.status} ${response.statusText}`);
 }
 
-const enc = encodeURIComponent;
+/** The text of a document of the node's. */
+export async function text(path: string): Promise<string> {
+  const response = await send('GET', path);
+  if (!response.ok) throw await refused(response);
+  return readText(response);
+}
+
+export const enc = encodeURIComponent;
 const line = (cart: string, id: string) => `/v1/carts/${enc(cart)}/lines/${enc(id)}`;
 
 export const api = {
@@ -79,6 +88,9 @@ export const api = {
   addLine: (cart: string, item: NewLine) => call<Cart>('POST', `/v1/carts/${enc(cart)}/lines`, item),
   setQuantity: (cart: string, id: string, quantity_milli: number) =>
     call<Cart>('PATCH', line(cart, id), { quantity_milli }),
+  setPrice: (cart: string, id: string, what: { unit_price: number; reason: string; approval?: Approval | undefined }) =>
+    call<Cart>('PATCH', `${line(cart, id)}/price`, what),
+  setCustomer: (cart: string, customer: string | null) => call<Cart>('PUT', `/v1/carts/${enc(cart)}/customer`, { customer }),
   removeLine: (cart: string, id: string) => call<Cart>('DELETE', line(cart, id)),
   discountLine: (cart: string, id: string, discount: Discount) =>
     call<Cart>('POST', `${line(cart, id)}/discounts`, discount),
@@ -87,16 +99,18 @@ export const api = {
   clearCartDiscounts: (cart: string) => call<Cart>('DELETE', `/v1/carts/${enc(cart)}/discounts`),
   park: (cart: string) => call<Cart>('POST', `/v1/carts/${enc(cart)}/park`),
   resume: (cart: string) => call<Cart>('POST', `/v1/carts/${enc(cart)}/resume`),
+  /** Asks the computer that holds the cart to hand it over. */
+  take: (cart: string) => call<Cart>('POST', `/v1/carts/${enc(cart)}/take`, {}),
+  /** A cart of its own with the same lines, where the holder can't be asked. */
+  clone: (cart: string, id: string, till: string) => call<Cart>('POST', `/v1/carts/${enc(cart)}/clone`, { id, till }),
   voidCart: (cart: string) => call<Cart>('POST', `/v1/carts/${enc(cart)}/void`),
   checkout: (cart: string, till: string, tenders: Tender[], expected_total: number) =>
     call<Sale>('POST', `/v1/carts/${enc(cart)}/checkout`, { till, tenders, expected_total }),
 
+  customerName: async (id: string) => (await call<{ name: string | null }>('GET', `/v1/customers/${enc(id)}`)).name ?? '',
+
   sale: (id: string) => call<Sale>('GET', `/v1/sales/${enc(id)}`),
-  receiptText: async (id: string) => {
-    const response = await send('GET', `/v1/sales/${enc(id)}/receipt?format=text`);
-    if (!response.ok) throw await refused(response);
-    return readText(response);
-  },
+  receiptText: (id: string) => text(`/v1/sales/${enc(id)}/receipt?format=text`),
   /** The address of a receipt to print; a copy says so on its face. */
   receiptPage: (id: string, copy: boolean) => `/v1/sales/${enc(id)}/receipt?format=html&copy=${copy}`,
 };

@@ -7,14 +7,20 @@ export interface ServerEvent {
 
 /**
  * Reads `/v1/events` until it ends or `signal` aborts, telling every event. Resolves to `false` where the node has
- * no such stream; the caller then lives by asking.
+ * no such stream; the caller then lives by asking. `opened` is told when the stream stands: what changed before that
+ * has to be asked for.
  */
-export async function listen(tell: (event: ServerEvent) => void, signal: AbortSignal): Promise<boolean> {
+export async function listen(
+  tell: (event: ServerEvent) => void,
+  signal: AbortSignal,
+  opened: () => void = () => {},
+): Promise<boolean> {
   const response = await fetch('/v1/events', { headers: { accept: 'text/event-stream' }, cache: 'no-store', signal });
   const type = response.headers.get('content-type') ?? '';
   if (!response.ok || !response.body || !type.startsWith('text/event-stream')) return false;
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   const parse = parser(tell);
+  opened();
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return true;

@@ -3,6 +3,7 @@
  * the names here with it where it exists). Money is in minor units, quantities in thousandths.
  */
 import type { Base } from '../core/quantity.ts';
+import type { Approval } from './day.ts';
 
 export interface Bootstrap {
   store: { code: string; name: string } | null;
@@ -60,6 +61,10 @@ export interface NewLine {
   price_reason?: string;
   discounts?: Discount[];
   age_check?: AgeCheck;
+  /** A web order's goods, paid and handed out with this line. */
+  reservation?: string;
+  /** A gift card or voucher that is sold. */
+  voucher?: { code: string; amount: number; kind: 'gift_card' | 'voucher' };
 }
 
 export interface Discount {
@@ -69,6 +74,7 @@ export interface Discount {
   reason: string;
   approver?: string | null;
   coupon?: string | null;
+  approval?: Approval;
 }
 
 export interface CartLine {
@@ -88,6 +94,8 @@ export interface CartLine {
   discounts: Discount[];
   /** Why the price was given by hand. */
   note: string | null;
+  /** Two tills changed it at once; the node kept both. */
+  changed_on_both: boolean;
 }
 
 export interface TaxGroup {
@@ -122,10 +130,15 @@ export interface Cart {
   currency: string;
   exponent: number;
   sale_id: string | null;
+  /** Whose computer alone may finish it; `null` where the store has one computer. */
+  owner: { name: string; incarnation: string; here: boolean } | null;
+  flags: CartFlag[];
 }
 
+export type CartFlag = 'cloned_both_paid' | 'left_over' | 'taken_over';
+
 export interface Tender {
-  kind: 'cash' | 'card' | 'voucher' | 'bank_transfer' | 'other';
+  kind: 'cash' | 'card' | 'voucher' | 'gift_card' | 'vietqr' | 'foreign_cash' | 'bank_transfer' | 'other';
   /** For cash: what was handed over. */
   amount: number;
   reference?: string;
@@ -136,6 +149,9 @@ export interface Sale {
   kind: 'sale' | 'refund';
   receipt: { till: string; series: string; n: number; number: string };
   committed_at: string;
+  business_day: string;
+  customer: string | null;
+  lines: SaleLine[];
   currency: string;
   exponent: number;
   total: number;
@@ -143,13 +159,37 @@ export interface Sale {
   cash_due: number;
   cash_tendered: number;
   change: number;
-  tenders: { kind: string; amount: number; state: string; reference: string | null }[];
+  tenders: { kind: string; amount: number; state: string; reference: string | null; now?: string | null }[];
   synced: boolean;
+  original_sale: string | null;
+}
+
+export interface SaleLine {
+  line: number;
+  sku: string;
+  name: string;
+  quantity_milli: number;
+  unit_price: number;
+  amount: number;
+  net: number;
+  tax: number;
+  /** What of it came back before. */
+  refunded_milli: number;
+}
+
+export interface Neighbour {
+  name: string;
+  incarnation: string;
+  link: string;
+  last_contact_ms_ago: number | null;
+  last_error: string | null;
+  held_seq: number;
+  holds_seq: number;
 }
 
 export interface SyncStatus {
   enrolled: boolean;
-  hub: { address: string | null; connected: boolean; last_contact_ms_ago: number | null; last_error: string | null };
+  hub: { address: string | null; connected: boolean; last_contact_ms_ago: number | null; last_error: string | null; needs_code?: boolean };
   incarnation: string;
   registered: boolean;
   acked_seq: number;
@@ -158,6 +198,13 @@ export interface SyncStatus {
   catalog: { epoch: number; version: number; hub_version: number };
   link: 'never' | 'online' | 'syncing' | 'offline';
   clock_skew_ms: number;
+  neighbours: Neighbour[];
+  /** The hub's leave to promise limited goods; older nodes don't tell of it. */
+  lease?: { held: boolean; until: string | null; why: string | null } | null;
+  /** Events of this computer that a person at the hub still has to settle. */
+  quarantined?: number[];
+  /** A barrier holds the store's rights still. */
+  frozen?: boolean;
 }
 
 /** RFC 9457, as the node answers it. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { decimal, money, parseMoney, quickAmounts, roundToStep, type Lang } from './money.ts';
+import { decimal, denominations, money, parseMoney, quickAmounts, roundToStep, type Lang } from './money.ts';
 import { settle } from './settle.ts';
 
 const EUR = { currency: 'EUR', exponent: 2 };
@@ -78,4 +78,14 @@ test.each([
   ['#108', 3389, 0, 4000, 5, { missing: 0, change: 610, cashDue: 3390 }],
 ])('settling %s', (_story, total, other, cash, step, settled) => {
   expect(settle(total, other, cash, step)).toEqual(settled);
+});
+
+test.each([
+  [{ currency: 'EUR', exponent: 2 }, 20_000, 1],
+  [{ currency: 'VND', exponent: 0 }, 500_000, 1_000],
+  [{ currency: 'XTS', exponent: 2 }, 100_000, 100],
+])('a drawer of %j is counted from the biggest note to the smallest coin', (of, biggest, smallest) => {
+  const values = denominations(of);
+  expect(values).toEqual([...values].sort((a, b) => b - a));
+  expect([values[0], values.at(-1)]).toEqual([biggest, smallest]);
 });

@@ -98,6 +98,20 @@ const NOTES: Record<string, number[]> = {
 };
 const OTHER_NOTES = [1000, 500, 200, 100, 50, 20, 10, 5, 2, 1];
 
+/** Coins in minor units, biggest first; a currency that isn't here is counted without coins. */
+const COINS: Record<string, number[]> = {
+  EUR: [200, 100, 50, 20, 10, 5, 2, 1],
+  GBP: [200, 100, 50, 20, 10, 5, 2, 1],
+  USD: [25, 10, 5, 1],
+  JPY: [500, 100, 50, 10, 5, 1],
+};
+
+/** All notes and coins of a drawer in minor units, biggest first. */
+export function denominations(of: Currency): number[] {
+  const notes = (NOTES[of.currency] ?? OTHER_NOTES).map((note) => note * 10 ** of.exponent);
+  return [...notes, ...(COINS[of.currency] ?? [])];
+}
+
 /** What a customer is likely to hand over for `due`: the amount itself, then sums of the next notes; at most four. */
 export function quickAmounts(due: number, of: Currency): number[] {
   if (due <= 0) return [];

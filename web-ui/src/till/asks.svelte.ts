@@ -7,8 +7,11 @@ export type Ask =
   | { kind: 'quantity'; line: string }
   | { kind: 'discount'; line: string | null }
   | { kind: 'card'; rest: number }
+  | { kind: 'giftcard' }
   | { kind: 'parked' }
-  | { kind: 'sync' }
+  | { kind: 'approve'; why: string; staff: string }
+  | { kind: 'price'; line: string }
+  | { kind: 'tender'; way: string; rest: number }
   | { kind: 'menu' }
   | { kind: 'keys' };
 

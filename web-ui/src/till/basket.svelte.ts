@@ -8,12 +8,15 @@ import { uuid7 } from '../core/uuid7.ts';
 import { remember, remembered, settings } from '../ui/settings.svelte.ts';
 import { beep } from '../ui/sound.ts';
 import { toasts } from '../ui/toasts.svelte.ts';
+import { cartInAddress, showCart } from './address.ts';
 import { link } from './link.svelte.ts';
 import { report } from './report.ts';
+import { allowed } from './allow.ts';
+import { who } from './who.svelte.ts';
 import { shop } from './shop.svelte.ts';
 
 /** Problems that say: what this page shows of the cart is not what the node holds. */
-const STALE = ['CART_CLOSED', 'NOT_FOUND', 'NO_SUCH_LINE', 'TOTAL_CHANGED', 'NOT_CUSTODIAN'];
+const STALE = ['CART_CLOSED', 'NOT_FOUND', 'NO_SUCH_LINE', 'TOTAL_CHANGED', 'NOT_CUSTODIAN', 'NOT_OWNER'];
 
 class Basket {
   cart = $state.raw<Cart | null>(null);
@@ -59,6 +62,7 @@ class Basket {
       return true;
     } catch (error) {
       report(error);
+      who.heard(error);
       if (error instanceof Problem && STALE.includes(error.code)) await this.reload();
       return false;
     } finally {
@@ -89,12 +93,27 @@ class Basket {
   }
 
   discount(line: string | null, discount: Discount): Promise<boolean> {
-    return this.#change((cart) =>
-      line ? api.discountLine(cart, line, discount) : api.discountCart(cart, discount));
+    return this.#change((cart) => allowed((approval) => {
+      const given = approval ? { ...discount, approval } : discount;
+      return line ? api.discountLine(cart, line, given) : api.discountCart(cart, given);
+    }));
   }
 
   clearDiscounts(line: string | null): Promise<boolean> {
     return this.#change((cart) => (line ? api.clearLineDiscounts(cart, line) : api.clearCartDiscounts(cart)));
+  }
+
+  /** Another price, by hand and with its reason. */
+  price(line: string, unit_price: number, reason: string): Promise<boolean> {
+    return this.#change((cart) => allowed((approval) => api.setPrice(cart, line, { unit_price, reason, approval })));
+  }
+
+  /** Whose basket it is; a basket that isn't open yet is opened for them. */
+  serve(customer: string | null): Promise<boolean> {
+    return this.run(async () => {
+      const cart = await this.#open();
+      this.#take(await api.setCustomer(cart, customer));
+    });
   }
 
   async remove(line: CartLine): Promise<void> {
@@ -128,10 +147,11 @@ class Basket {
     return item;
   }
 
-  #change(call: (cart: string) => Promise<Cart>): Promise<boolean> {
+  #change(call: (cart: string) => Promise<Cart | null>): Promise<boolean> {
     return this.run(async () => {
       if (!this.cart) return;
-      this.#take(await call(this.cart.id));
+      const cart = await call(this.cart.id);
+      if (cart) this.#take(cart);
     });
   }
 
@@ -157,20 +177,36 @@ class Basket {
 
   /** Finds the cart this page was on: by its address, else by what the browser remembers. */
   async restore(): Promise<void> {
-    const id = idInAddress() ?? remembered('cart');
+    const id = cartInAddress() ?? remembered('cart');
     if (id) await this.#load(id);
     await this.countParked();
   }
 
   /** Asks the node anew: after the link was lost, or when another till changed the cart. */
   async reload(): Promise<void> {
-    const id = this.cart?.id ?? idInAddress();
+    const id = this.cart?.id ?? cartInAddress();
     if (!id) return;
     try {
       await this.#load(id);
     } catch (error) {
       report(error);
     }
+  }
+
+  /**
+   * Another browser may have changed this cart: `data` is what the node told of a cart, `null` that something may have
+   * been missed. It waits for this page's own writes, which bring newer versions themselves.
+   */
+  async hear(data: string | null): Promise<void> {
+    const told = data === null ? null : (JSON.parse(data) as { id: string; version?: number; state?: string });
+    if (link.lost || !this.cart || this.sale || (told && told.id !== this.cart.id)) return;
+    // A word without a version is of the payment: only another state of the cart is news to the basket.
+    if (told && told.version === undefined && told.state === this.cart.state) return;
+    const { id } = this.cart;
+    await this.run(async () => {
+      if (this.cart?.id !== id || this.sale || (told?.version ?? Infinity) <= this.cart.version) return;
+      await this.#load(id);
+    });
   }
 
   async #load(id: string): Promise<void> {
@@ -196,7 +232,7 @@ class Basket {
     this.paying = false;
     this.ageCheck = null;
     remember('cart', null);
-    history.replaceState(null, '', location.pathname + location.search);
+    showCart(null);
   }
 
   async park(): Promise<boolean> {
@@ -220,6 +256,28 @@ class Basket {
     if (resumed) await this.countParked();
   }
 
+  /** Another computer of the store holds this cart: only there it is paid. */
+  get elsewhere(): string | null {
+    const owner = this.cart?.owner ?? null;
+    return owner && !owner.here ? owner.name : null;
+  }
+
+  /** Asks the holder to hand the cart over. */
+  takeOver(): Promise<boolean> {
+    return this.#change((cart) => api.take(cart));
+  }
+
+  /** Goes on with a copy where the holder can't be asked; paid twice, both are told. */
+  copy(): Promise<boolean> {
+    return this.run(async () => {
+      if (!this.cart) return;
+      const copy = await api.clone(this.cart.id, uuid7(), shop.till);
+      this.forget();
+      this.#keep(copy.id);
+      this.#take(copy);
+    });
+  }
+
   async countParked(): Promise<void> {
     try {
       this.parked = await api.carts('parked');
@@ -240,7 +298,7 @@ class Basket {
 
   #keep(id: string): void {
     remember('cart', id);
-    history.replaceState(null, '', `#cart=${id}`);
+    showCart(id);
   }
 
   /** Believes the node's newest word on the cart, and marks the line that is new. */
@@ -257,10 +315,6 @@ class Basket {
 /** Whether its amount is price × quantity, and not what a label said. */
 function isPriced(line: CartLine): boolean {
   return Math.abs(line.unit_price * line.quantity_milli - line.base * 1000) <= 500;
-}
-
-function idInAddress(): string | null {
-  return /^#cart=([0-9a-f-]{36})$/i.exec(location.hash)?.[1] ?? null;
 }
 
 export const basket = new Basket();

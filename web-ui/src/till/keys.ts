@@ -9,6 +9,8 @@ import { basket } from './basket.svelte.ts';
 import { catalog } from './catalog.svelte.ts';
 import { link } from './link.svelte.ts';
 import { payment } from './payment.svelte.ts';
+import { rooms } from './rooms.svelte.ts';
+import { who } from './who.svelte.ts';
 
 export const SEARCH_ID = 'search';
 
@@ -27,6 +29,11 @@ export function focusSearch(): void {
   field?.select();
 }
 
+/** Whether the counter is what the user sees; in a room, and while nobody is signed on, its keys mean nothing. */
+function atCounter(): boolean {
+  return rooms.now === 'sell' && !who.locked;
+}
+
 export function startPaying(): void {
   if (link.lost || !basket.lines.length || basket.sale) return;
   payment.begin();
@@ -40,6 +47,8 @@ export function newSale(): void {
 }
 
 function onKey(event: KeyboardEvent): void {
+  // A PIN is nobody's barcode, however fast it is typed.
+  if (event.target instanceof HTMLElement && event.target.dataset.pin) return;
   const heard = scanner.hear({ code: event.code, key: event.key, shift: event.shiftKey, at: event.timeStamp });
   if (heard.kind === 'scan') {
     event.preventDefault();
@@ -56,11 +65,16 @@ function onKey(event: KeyboardEvent): void {
   if (heard.kind === 'burst' && heard.length === 1) remember();
 }
 
-/** A scan works from anywhere, except while a payment is being taken. */
+/** A scan works from anywhere, except while a payment is being taken; in a room it means what the room says. */
 export function scanned(code: string): void {
+  if (!atCounter()) return rooms.onScan && !who.locked ? rooms.onScan(code) : refuse(settings.t.scanNowhere);
   if (basket.view !== 'pay') return void addCode(code);
+  refuse(settings.t.payScan);
+}
+
+function refuse(text: string): void {
   beep('reject');
-  toasts.show({ kind: 'error', text: settings.t.payScan });
+  toasts.show({ kind: 'error', text });
 }
 
 function remember(): void {
@@ -85,12 +99,17 @@ function hotkey(event: KeyboardEvent): boolean {
 }
 
 function functionKey(event: KeyboardEvent): (() => void) | undefined {
+  if (!event.ctrlKey && !event.altKey && event.key === 'F1') return () => void asks.ask({ kind: 'menu' });
+  if (who.locked) return undefined;
+  if (rooms.now !== 'sell') return event.key === 'Escape' ? () => rooms.enter('sell') : undefined;
   const selling = basket.view === 'sell';
   if (event.altKey && /^Digit[1-9]$/.test(event.code)) return selling ? () => tile(Number(event.code[5]) - 1) : undefined;
   if (event.ctrlKey && event.key === 'Enter') return payKey;
   if (event.ctrlKey || event.altKey || event.metaKey) return undefined;
   switch (event.key) {
     case 'F2': return selling ? focusSearch : nothing;
+    case 'F3': return selling ? () => rooms.enter('customers') : nothing;
+    case 'F7': return selling ? () => rooms.enter('orders') : nothing;
     case 'F4': return event.shiftKey ? parkedList : selling ? () => void basket.park() : nothing;
     case 'F6': return selling ? () => discount(true) : nothing;
     case 'F8': return selling ? () => discount(false) : nothing;
@@ -104,6 +123,7 @@ function functionKey(event: KeyboardEvent): (() => void) | undefined {
 function plainKey(event: KeyboardEvent): (() => void) | undefined {
   if (event.ctrlKey || event.altKey || event.metaKey) return undefined;
   if (event.key === '?') return () => void asks.ask({ kind: 'keys' });
+  if (!atCounter()) return undefined;
   if (event.key === 'Enter' && basket.view === 'done' && !onButton(event)) return newSale;
   if (event.key === 'Enter' && basket.view === 'pay' && !onButton(event)) return () => void payment.finish();
   if (basket.view !== 'sell') return undefined;
@@ -156,7 +176,7 @@ function back(): void {
 /** An empty field may give its special keys away; a filled one keeps them. */
 function isEditing(event: KeyboardEvent): boolean {
   const field = event.target;
-  if (!(field instanceof HTMLInputElement || field instanceof HTMLSelectElement)) return false;
+  if (!(field instanceof HTMLInputElement || field instanceof HTMLSelectElement || field instanceof HTMLTextAreaElement)) return false;
   return !(field.id === SEARCH_ID && field.value === '');
 }
 
@@ -166,7 +186,7 @@ function onButton(event: KeyboardEvent): boolean {
 
 /** Letters and digits typed nowhere go to the search, digits while paying to the amount. */
 function typeAnywhere(event: KeyboardEvent): void {
-  if (asks.now || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (asks.now || !atCounter() || event.ctrlKey || event.altKey || event.metaKey) return;
   if (event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement) return;
   if (event.key.length !== 1 || event.key === ' ') return;
   if (basket.view === 'sell') document.getElementById(SEARCH_ID)?.focus();

@@ -3,6 +3,9 @@ import { Problem, Unreachable, api } from '../api/client.ts';
 import { listen, type ServerEvent } from '../api/events.ts';
 import type { SyncStatus } from '../api/types.ts';
 
+/** Not the node's: told here each time its stream stands. */
+export const STREAM_OPENED = 'stream.opened';
+
 const ASK_MS = 3000;
 const RETRY_MS_FIRST = 500;
 const RETRY_MS_MAX = 5000;
@@ -78,7 +81,9 @@ class Link {
   async #keepListening(): Promise<void> {
     for (;;) {
       try {
-        const offered = await listen((event) => this.#tell(event), new AbortController().signal);
+        // What changed while nobody listened is asked for.
+        const opened = () => this.#tell({ name: STREAM_OPENED, data: '' });
+        const offered = await listen((event) => this.#tell(event), new AbortController().signal, opened);
         if (!offered) return;
       } catch {
         // The stream broke; asking tells whether the node is gone.

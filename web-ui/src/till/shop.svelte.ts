@@ -3,17 +3,20 @@ import { api } from '../api/client.ts';
 import type { Bootstrap, Product } from '../api/types.ts';
 import { money } from '../core/money.ts';
 import { unitName } from '../core/quantity.ts';
-import { settings } from '../ui/settings.svelte.ts';
+import { remember, remembered, settings } from '../ui/settings.svelte.ts';
 
 class Shop {
   boot = $state.raw<Bootstrap | null>(null);
 
   async load(): Promise<void> {
     this.boot = await api.bootstrap();
+    const named = new URLSearchParams(location.search).get('till');
+    if (named && /^[a-z0-9]{1,8}$/i.test(named)) remember('till', named);
   }
 
+  /** This browser's till: the one its address named once (`/?till=R2`), else the computer's own. */
   get till(): string {
-    return this.boot?.till ?? '';
+    return remembered('till') ?? this.boot?.till ?? '';
   }
 
   get exponent(): number {
