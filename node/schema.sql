@@ -106,6 +106,15 @@ CREATE TABLE customers (
 
 CREATE INDEX customers_unsaid ON customers (change) WHERE change IS NOT NULL;
 
+CREATE TABLE devices (
+    id    BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    name  TEXT NOT NULL,
+    kind  INTEGER NOT NULL CHECK (kind IN (1, 2)),   -- 1 till, 2 customer display
+    till  TEXT NOT NULL,
+    token BLOB NOT NULL UNIQUE CHECK (length(token) = 32),
+    made  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE documents (
     place   INTEGER PRIMARY KEY,             -- the event that holds it
     id      BLOB NOT NULL CHECK (length(id) = 16),
@@ -161,6 +170,11 @@ CREATE TABLE fiscal_days (
     PRIMARY KEY (chain, z)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE forks (
+    incarnation INTEGER PRIMARY KEY,
+    seq         INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE gifts (
     sku   INTEGER NOT NULL,
     giver INTEGER NOT NULL,
@@ -194,6 +208,23 @@ CREATE TABLE incarnations (
 CREATE TABLE meta (
     key   TEXT NOT NULL PRIMARY KEY,
     value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE packs (
+    place     INTEGER PRIMARY KEY,           -- of its first event
+    last      INTEGER NOT NULL,              -- of its last one, a head that its author signed
+    length    INTEGER NOT NULL,              -- of what it unpacks to
+    hash      BLOB NOT NULL CHECK (length(hash) = 32),   -- of the last event
+    signature BLOB NOT NULL,
+    bytes     BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE pairings (
+    code  BLOB NOT NULL PRIMARY KEY CHECK (length(code) = 32),
+    name  TEXT NOT NULL,
+    kind  INTEGER NOT NULL CHECK (kind IN (1, 2)),
+    till  TEXT NOT NULL,
+    until INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE prices (
@@ -297,7 +328,7 @@ CREATE TABLE resolved (
 CREATE TABLE said_again (
     original    BLOB NOT NULL CHECK (length(original) = 32),
     incarnation BLOB NOT NULL CHECK (length(incarnation) = 16),
-    seq         INTEGER NOT NULL,
+    seq         INTEGER NOT NULL, told INTEGER,
     PRIMARY KEY (original, incarnation, seq)
 ) STRICT, WITHOUT ROWID;
 
@@ -410,6 +441,8 @@ CREATE INDEX tenders_by_cart ON tenders (cart) WHERE cart IS NOT NULL;
 
 CREATE INDEX tenders_by_document ON tenders (document) WHERE document IS NOT NULL;
 
+CREATE INDEX tenders_of_papers ON tenders (made) WHERE cart IS NULL AND document IS NULL AND state IN (2, 3, 4, 6);
+
 CREATE INDEX tenders_unclaimed ON tenders (no) WHERE cart IS NOT NULL AND document IS NULL AND state = 3;
 
 CREATE INDEX tenders_waiting ON tenders (state) WHERE state IN (1, 2, 4, 5, 6);
@@ -427,16 +460,21 @@ CREATE TABLE terminals (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE training (
-    no      INTEGER PRIMARY KEY,
+    seq     INTEGER PRIMARY KEY,                     -- the place in the chain of training
     id      BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
-    request BLOB NOT NULL,
+    request BLOB CHECK (request IS NULL OR length(request) = 16),
     till    TEXT NOT NULL,
     n       INTEGER NOT NULL,
-    made    INTEGER NOT NULL,
-    body    TEXT NOT NULL,
+    event   BLOB NOT NULL,
     hash    BLOB NOT NULL CHECK (length(hash) = 32),
     UNIQUE (till, n)
 ) STRICT;
+
+CREATE TABLE training_tills (
+    till  TEXT NOT NULL PRIMARY KEY,
+    since INTEGER NOT NULL,
+    by    TEXT
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE unapplied (
     incarnation INTEGER PRIMARY KEY,

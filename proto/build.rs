@@ -4,6 +4,7 @@ use prost::Message;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let protos = [
+        "tradepost/cart/v1/service.proto",
         "tradepost/catalog/v1/events.proto",
         "tradepost/catalog/v1/service.proto",
         "tradepost/common/v1/common.proto",
@@ -12,6 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "tradepost/order/v1/events.proto",
         "tradepost/order/v1/service.proto",
         "tradepost/payment/v1/events.proto",
+        "tradepost/payment/v1/service.proto",
         "tradepost/shift/v1/events.proto",
         "tradepost/sync/v1/sync.proto",
     ];

@@ -5,8 +5,11 @@ import { defineConfig } from 'vitest/config';
 
 /** `TRADEPOST_NODE=http://127.0.0.1:7600 npm run dev` works on a real node; without it the mock answers. */
 const node = process.env.TRADEPOST_NODE;
+/** `TRADEPOST_HUB=http://127.0.0.1:7640 npm run dev` shows the console on a real hub. */
+const hub = process.env.TRADEPOST_HUB;
+const behind = hub ?? node;
 
-/** The node serves `till.html` at `/`; Vite's servers do the same, and answer the API in its place. */
+/** The node serves `till.html` at `/`, the hub `admin.html`; Vite's servers do the same, and answer the API in its place. */
 function development(): Plugin {
   return {
     name: 'tradepost-development',
@@ -17,15 +20,15 @@ function development(): Plugin {
 
 function serve(middlewares: Connect.Server): void {
   middlewares.use((request, _response, next) => {
-    if (request.url === '/' || request.url?.startsWith('/?')) request.url = '/till.html';
+    if (request.url === '/' || request.url?.startsWith('/?')) request.url = hub ? '/admin.html' : '/till.html';
     if (request.url?.startsWith('/display')) request.url = '/display.html';
     next();
   });
-  if (!node) middlewares.use(mock());
+  if (!behind) middlewares.use(mock());
 }
 
 // The node lets only its own pages write: to it, a developer's page is one.
-const answers = node && { target: node, changeOrigin: true, headers: { origin: node } };
+const answers = behind && { target: behind, changeOrigin: true, headers: { origin: behind } };
 const proxy = answers ? Object.fromEntries(['/v1', '/readyz', '/problems'].map((path) => [path, answers])) : undefined;
 
 export default defineConfig({
@@ -38,6 +41,6 @@ export default defineConfig({
     // Nothing is inlined: the node's policy is `default-src 'self'`, which forbids data: addresses.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    rollupOptions: { input: ['till.html', 'display.html'] },
+    rollupOptions: { input: ['till.html', 'display.html', 'admin.html'] },
   },
 });

@@ -49,6 +49,16 @@ pub enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// Builds a group of consumers anew from the facts: inventory, search, notifications, analytics or accounting. The
+    /// hub may run meanwhile: its consumers do the work.
+    Replay {
+        /// Which group.
+        #[arg(long)]
+        group: String,
+        /// Where the hub's data is.
+        #[command(flatten)]
+        place: Place,
+    },
     /// Prints the `OpenAPI` document of the admin interface.
     Openapi,
 }
@@ -89,6 +99,18 @@ pub struct Config {
     /// Kafka's bootstrap servers; without them the outbox table itself is the stream.
     #[arg(long, env = "TRADEPOST_HUB_KAFKA")]
     pub kafka: Option<String>,
+    /// Stands before the names of topics and groups, where several hubs share a cluster.
+    #[arg(long, env = "TRADEPOST_HUB_KAFKA_PREFIX", default_value = "")]
+    pub kafka_prefix: String,
+    /// What this process does, of gateway (admin interface), services (gRPC), sync (nodes), relay (to Kafka) and
+    /// consumers (read models, webhooks).
+    #[arg(
+        long,
+        env = "TRADEPOST_HUB_ROLES",
+        value_delimiter = ',',
+        default_value = "gateway,services,sync,relay,consumers"
+    )]
+    pub roles: Vec<Role>,
     /// Redis; without it the cache is in memory.
     #[arg(long, env = "TRADEPOST_HUB_REDIS")]
     pub redis: Option<String>,
@@ -98,10 +120,36 @@ pub struct Config {
     /// This process's number, where several hubs share a database.
     #[arg(long, env = "TRADEPOST_HUB_PROCESS", default_value_t = 1)]
     pub process: u32,
+    /// Who takes the money of web orders: `simulated` plays a provider in this process, `http://127.0.0.1:PORT` is the
+    /// adapter of a real one. Without it nothing can be paid on the web.
+    #[arg(long, env = "TRADEPOST_HUB_PAYMENTS")]
+    pub payments: Option<String>,
+    /// How long a provider's answer is waited for, in milliseconds; what came of it is asked for again later.
+    #[arg(long, env = "TRADEPOST_HUB_PAYMENT_PATIENCE_MS", default_value_t = 8_000,
+        value_parser = clap::value_parser!(u64).range(1..=25_000))]
+    pub payment_patience_ms: u64,
+    /// File with the secret that the provider signs its notices with (`whsec_…`); without it none are taken.
+    #[arg(long, env = "TRADEPOST_HUB_PAYMENT_SECRET_FILE")]
+    pub payment_secret_file: Option<PathBuf>,
     /// How long a node may promise, give and hand on without reaching the hub, in seconds: 1 to 259,200 (three days).
     #[arg(long, env = "TRADEPOST_HUB_LEASE_SECONDS", default_value_t = LEASE_SECONDS_MAX,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(LEASE_SECONDS_MAX)))]
     pub lease_seconds: u32,
+}
+
+/// A part of the hub that may run as a process of its own; each of them as often as is liked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    /// The admin interface.
+    Gateway,
+    /// The gRPC services.
+    Services,
+    /// Nodes' sessions, and what the hub does by itself.
+    Sync,
+    /// From the outbox to Kafka.
+    Relay,
+    /// Read models and webhooks.
+    Consumers,
 }
 
 /// Which database.

@@ -1,6 +1,7 @@
 //! What every part of the hub works with, and the one way to write.
 
 use crate::app::fault::{Code, Fault};
+use crate::app::payments::Desk;
 use crate::cache::Cache;
 use crate::db::booking::StockNow;
 use crate::db::{Db, Tx};
@@ -38,6 +39,8 @@ pub struct Hub {
     pub lease_ms: i64,
     /// Says to sessions and the relay that something new is here.
     pub pokes: watch::Sender<u64>,
+    /// Who takes money for web orders.
+    pub payments: Desk,
     /// Who is in session with this process.
     pub present: Presence,
     /// Set once the hub is stopping.

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use tradepost_central::backup::{self, BackupError};
 use tradepost_central::config::{Cli, Command, Config, Place};
+use tradepost_central::consumers::{self, Group};
+use tradepost_central::db::Db;
 use tradepost_central::{http, serve};
 
 /// A command would do harm and was refused with a reason; nothing was changed. Any other failure is 1.
@@ -17,6 +19,7 @@ fn main() -> ExitCode {
         Command::Backup { to, place } => back_up(&to, &place),
         Command::Restore { from, place } => restore(&from, &place),
         Command::Restored { place } => say_restored(&place),
+        Command::Replay { group, place } => replay(&group, &place),
         Command::Openapi => serve::say_ready(&http::openapi_text()).map_err(Into::into),
     };
     match done {
@@ -45,6 +48,13 @@ fn restore(from: &Path, place: &Place) -> Result<(), serve::Trouble> {
 fn say_restored(place: &Place) -> Result<(), serve::Trouble> {
     backup::say_restored(&place.data_dir, &place.database)?;
     say(&serde_json::json!({"restored": place.data_dir}))
+}
+
+fn replay(group: &str, place: &Place) -> Result<(), serve::Trouble> {
+    let named = Group::named(group).ok_or_else(|| format!("there is no group {group}"))?;
+    let db = Db::open(&place.database, &place.data_dir)?;
+    consumers::begin_anew(&db, named)?;
+    say(&serde_json::json!({"replaying": group}))
 }
 
 fn say(what: &serde_json::Value) -> Result<(), serve::Trouble> {

@@ -1,15 +1,19 @@
 //! Starting and stopping the hub: opens what it needs, serves, says when it is ready, drains.
 
-use crate::app::{recovering, relay};
+use crate::app::payments::Desk;
+use crate::app::recovering;
 use crate::cache::{Cache, Memory, Redis};
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::db::Db;
 use crate::grpc::{self, tls};
 use crate::http;
 use crate::hub::{Hub, PublicFace};
 use crate::journal::Journal;
+use crate::outflow;
+use crate::payment::{Adapter, Payments, Simulated};
 use crate::secrets::write_secret;
 use crate::stream::{Embedded, Kafka, Stream};
+use crate::webhook;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -23,25 +27,25 @@ use tradepost_sync::signing::Device;
 /// Anything that keeps the hub from starting.
 pub type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
-/// How often the relay looks by itself.
-const RELAY_REST: Duration = Duration::from_millis(500);
 /// How long open requests may take while the hub stops.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 /// A hub that is up.
 pub struct Running {
-    /// Where its admin interface is.
-    pub admin: SocketAddr,
+    /// Where its admin interface is, in a process that has it.
+    pub admin: Option<SocketAddr>,
     /// Where the gRPC services are, where they were asked for.
     pub services: Option<SocketAddr>,
-    /// Where nodes sync.
-    pub sync: SocketAddr,
+    /// Where nodes sync, in a process that serves them.
+    pub sync: Option<SocketAddr>,
     /// SHA-256 of its certificate.
     pub fingerprint: [u8; 32],
     /// Its parts.
     pub hub: Arc<Hub>,
     stop: watch::Sender<bool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
+    /// Keeps the folder this process's own until all has stopped.
+    lock: std::fs::File,
 }
 
 /// Starts the hub; it serves when this returns.
@@ -54,16 +58,15 @@ pub async fn start(config: &Config) -> Result<Running, Trouble> {
     }
     make_folder(&config.data_dir)?;
     let lock = lock(&config.data_dir)?;
-    let sync = TcpListener::bind(config.sync_listen).await?;
-    let admin = TcpListener::bind(config.admin_listen).await?;
-    let services = match config.services_listen {
-        Some(address) => Some(TcpListener::bind(address).await?),
-        None => None,
-    };
-    let services_at = services.as_ref().map(TcpListener::local_addr).transpose()?;
-    let (sync_at, admin_at) = (sync.local_addr()?, admin.local_addr()?);
+    let has = |role: Role| config.roles.contains(&role);
+    let sync = listener(has(Role::Sync).then_some(config.sync_listen)).await?;
+    let admin = listener(has(Role::Gateway).then_some(config.admin_listen)).await?;
+    let services = listener(config.services_listen.filter(|_| has(Role::Services))).await?;
+    let address_of = |of: &Option<TcpListener>| of.as_ref().map(TcpListener::local_addr).transpose();
+    let (sync_at, admin_at, services_at) = (address_of(&sync)?, address_of(&admin)?, address_of(&services)?);
     let identity = tls::Identity::load(&config.data_dir)?;
-    let address = config.public_address.clone().unwrap_or_else(|| sync_at.to_string());
+    let address =
+        config.public_address.clone().unwrap_or_else(|| sync_at.unwrap_or(config.sync_listen).to_string());
     let face = PublicFace { address, fingerprint: identity.fingerprint() };
     let hub = {
         let config = config.clone();
@@ -72,31 +75,37 @@ pub async fn start(config: &Config) -> Result<Running, Trouble> {
     let token = http::auth::token(&config.data_dir)?;
     let metrics = http::health::recorder();
     let (stop, stopping) = watch::channel(false);
-    let service = grpc::Service::new(Arc::clone(&hub));
-    let nodes = grpc::serve(sync, identity.server()?, service, stopping.clone());
-    let callers = services
-        .map(|listener| grpc::services::serve(listener, Arc::clone(&hub), token.clone(), stopping.clone()));
-    let people = http::serve(admin, Arc::clone(&hub), token, metrics, stopping.clone());
-    let upkept = crate::upkeep::run(Arc::clone(&hub), stopping.clone());
-    let relayed = relay_loop(Arc::clone(&hub), stopping);
-    let mut tasks = vec![
-        tokio::spawn(async move {
+    let mut tasks = Vec::new();
+    if let Some(listener) = sync {
+        let nodes =
+            grpc::serve(listener, identity.server()?, grpc::Service::new(Arc::clone(&hub)), stopping.clone());
+        tasks.push(tokio::spawn(async move {
             if let Err(error) = nodes.await {
                 tracing::error!(%error, "the sync listener ended");
             }
-            drop(lock);
-        }),
-        tokio::spawn(people),
-        tokio::spawn(relayed),
-        tokio::spawn(upkept),
-    ];
-    tasks.extend(callers.map(|serving| {
-        tokio::spawn(async move {
-            if let Err(error) = serving.await {
+        }));
+        tasks.push(tokio::spawn(crate::upkeep::run(Arc::clone(&hub), stopping.clone())));
+    }
+    if let Some(listener) = services {
+        let callers = grpc::services::serve(listener, Arc::clone(&hub), token.clone(), stopping.clone());
+        tasks.push(tokio::spawn(async move {
+            if let Err(error) = callers.await {
                 tracing::error!(%error, "the services' listener ended");
             }
-        })
-    }));
+        }));
+    }
+    if let Some(listener) = admin {
+        tasks.push(tokio::spawn(http::serve(listener, Arc::clone(&hub), token, metrics, stopping.clone())));
+    }
+    if has(Role::Services) || has(Role::Gateway) {
+        tasks.push(tokio::spawn(crate::checkout::run(Arc::clone(&hub), stopping.clone())));
+    }
+    if has(Role::Relay) {
+        tasks.push(tokio::spawn(outflow::relay(Arc::clone(&hub), stopping.clone())));
+    }
+    if has(Role::Consumers) {
+        tasks.extend(outflow::consume(&hub, &stopping));
+    }
     Ok(Running {
         admin: admin_at,
         services: services_at,
@@ -105,6 +114,7 @@ pub async fn start(config: &Config) -> Result<Running, Trouble> {
         hub,
         stop,
         tasks,
+        lock,
     })
 }
 
@@ -114,9 +124,9 @@ impl Running {
         let fingerprint: String = self.fingerprint.iter().map(|b| format!("{b:02x}")).collect();
         serde_json::json!({
             "ready": true,
-            "admin": format!("http://{}", self.admin),
+            "admin": self.admin.map(|address| format!("http://{address}")),
             "services": self.services.map(|address| format!("http://{address}")),
-            "sync": format!("https://{}", self.sync),
+            "sync": self.sync.map(|address| format!("https://{address}")),
             "fingerprint": fingerprint,
             "pid": std::process::id(),
             "data_dir": data_dir,
@@ -139,6 +149,14 @@ impl Running {
         }
         // The database's clients must not be dropped on a thread that drives tasks.
         let _ = tokio::task::spawn_blocking(move || drop(self.hub)).await;
+        drop(self.lock);
+    }
+}
+
+async fn listener(at: Option<SocketAddr>) -> io::Result<Option<TcpListener>> {
+    match at {
+        Some(address) => TcpListener::bind(address).await.map(Some),
+        None => Ok(None),
     }
 }
 
@@ -146,7 +164,7 @@ fn open(config: &Config, face: PublicFace) -> Result<Hub, Trouble> {
     let db = Db::open(&config.database, &config.data_dir)?;
     let journal = Journal::open(config.journal.as_deref(), config.process, &db)?;
     let stream = match &config.kafka {
-        Some(servers) => Stream::Kafka(Box::new(Kafka::new(servers)?)),
+        Some(servers) => Stream::Kafka(Box::new(Kafka::new(servers, &config.kafka_prefix))),
         None => Stream::Embedded(Embedded),
     };
     let cache = match &config.redis {
@@ -164,6 +182,7 @@ fn open(config: &Config, face: PublicFace) -> Result<Hub, Trouble> {
         face,
         lease_ms: i64::from(config.lease_seconds) * 1_000,
         pokes,
+        payments: desk(config)?,
         present: Default::default(),
         closing: AtomicBool::new(false),
     };
@@ -171,6 +190,18 @@ fn open(config: &Config, face: PublicFace) -> Result<Hub, Trouble> {
     getrandom::fill(&mut luck).map_err(io::Error::other)?;
     recovering::at_start(&hub, luck)?;
     Ok(hub)
+}
+
+/// Who takes the money of web orders, as the configuration says.
+fn desk(config: &Config) -> Result<Desk, Trouble> {
+    let provider = match config.payments.as_deref() {
+        None => Payments::None,
+        Some("simulated") => Payments::Simulated(Simulated::default()),
+        Some(url) => Payments::Adapter(Adapter::new(url)?),
+    };
+    let secret = config.payment_secret_file.as_ref().map(std::fs::read_to_string).transpose()?;
+    let secret = secret.map(|text| webhook::secret(text.trim())).transpose()?;
+    Ok(Desk { provider, patience: Duration::from_millis(config.payment_patience_ms), secret })
 }
 
 fn make_folder(folder: &Path) -> io::Result<()> {
@@ -202,33 +233,6 @@ fn device_secret(folder: &Path) -> io::Result<[u8; 32]> {
             Ok(secret)
         }
         Err(error) => Err(error),
-    }
-}
-
-/// Relays what the outbox holds, whenever something new is there, and now and then by itself.
-async fn relay_loop(hub: Arc<Hub>, mut stopping: watch::Receiver<bool>) {
-    let Stream::Kafka(_) = &hub.stream else { return };
-    let mut pokes = hub.pokes.subscribe();
-    let mut topics_made = false;
-    while !*stopping.borrow() {
-        if let (false, Stream::Kafka(kafka)) = (topics_made, &hub.stream) {
-            match kafka.make_topics().await {
-                Ok(()) => topics_made = true,
-                Err(error) => tracing::warn!(%error, "the topics could not be made"),
-            }
-        }
-        let working = Arc::clone(&hub);
-        let sent = tokio::task::spawn_blocking(move || relay::run_once(&working)).await;
-        match sent {
-            Ok(Ok(sent)) if sent > 0 => continue,
-            Ok(Err(fault)) => tracing::warn!(%fault, "the relay waits"),
-            _ => {}
-        }
-        tokio::select! {
-            _ = pokes.changed() => {}
-            () = tokio::time::sleep(RELAY_REST) => {}
-            _ = stopping.changed() => {}
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the hub does by itself as time passes and facts come in.
 
 use crate::app::waits::Running;
-use crate::app::{Fault, barrier, hub_time, recovering, reserve, retire, transfers};
+use crate::app::{Fault, barrier, burns, hub_time, pools, recovering, reserve, retire, transfers};
 use crate::hub::Hub;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -50,11 +50,13 @@ fn look(hub: &Hub, running: &Mutex<State>) -> Result<(), Fault> {
     reserve::sweep(hub, now)?;
     let mut state = running.lock().unwrap_or_else(PoisonError::into_inner);
     state.running.save_when_due(&hub.db, now)?;
+    pools::advance(hub, now.ms)?;
     barrier::advance(hub, now.ms)?;
     recovering::advance(hub, fresh_id, now.ms)?;
     retire::advance(hub, fresh_id, now.ms)?;
     if state.looked_at.is_none_or(|at| at.elapsed() >= BARRIERS_EVERY) {
         open_barriers(hub, now.ms)?;
+        burns::advance(hub, fresh_id, now.ms)?;
         state.looked_at = Some(Instant::now());
     }
     Ok(())

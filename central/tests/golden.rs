@@ -1,19 +1,24 @@
-//! The committed `openapi.json` is what the program serves. `TRADEPOST_BLESS=1` writes it anew.
+//! The committed `openapi.json` and `asyncapi.json` are what the program says. `TRADEPOST_BLESS=1` writes them anew.
 
 use std::path::Path;
 
 #[test]
 fn the_committed_document_is_the_one_that_is_served() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
-    let served = tradepost_central::http::openapi_text() + "\n";
+    is_committed("openapi.json", &(tradepost_central::http::openapi_text() + "\n"));
+}
+
+#[test]
+fn the_committed_description_of_events_is_the_programs_own() {
+    is_committed("asyncapi.json", &tradepost_central::stream::schema::asyncapi_text());
+}
+
+fn is_committed(name: &str, served: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     if std::env::var_os("TRADEPOST_BLESS").is_some_and(|v| v == "1") {
-        std::fs::write(&path, &served).expect("the file can be written");
+        std::fs::write(&path, served).expect("the file can be written");
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == served,
-        "central/openapi.json has drifted: run scripts/goldens and read the difference"
-    );
+    assert!(committed == served, "central/{name} has drifted: run scripts/goldens and read the difference");
 }
 
 #[test]

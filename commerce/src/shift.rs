@@ -100,6 +100,8 @@ pub struct Numbered<'a> {
     pub series: &'a str,
     /// Its number in the series.
     pub n: u64,
+    /// It was printed on a branch of its stream that was cut off, and is said again: its number may stand there already.
+    pub again: bool,
 }
 
 /// A tender that waits for its money, or that nobody knows about.
@@ -142,10 +144,12 @@ impl Perpetual {
     }
 }
 
-/// Documents of a report's series; there is no gap in them.
+/// Documents of a report: its series have no gap, and only where numbers were printed twice are there more documents than
+/// numbers.
 pub fn documents(report: &Report) -> u64 {
     let numbers = |range: &crate::shift_report::SeriesRange| (range.last - range.first).saturating_add(1);
-    report.series.iter().map(numbers).fold(0, u64::saturating_add)
+    let numbers = report.series.iter().map(numbers).fold(0, u64::saturating_add);
+    numbers.max(u64::from(report.sales_count) + u64::from(report.refunds_count))
 }
 
 /// The last Z a till knows of: its number and totals go on from there.
@@ -485,7 +489,11 @@ impl Shift {
         if currency != self.report.currency {
             return Err(ShiftRefusal::WrongCurrency { shift: self.report.currency, document: currency });
         }
-        let Numbered { series, n, .. } = which;
+        let Numbered { series, n, again, .. } = which;
+        if again {
+            self.report.add_number_again(series, n);
+            return Ok(());
+        }
         self.report.add_number(series, n).map_err(|expected| ShiftRefusal::NumberGap {
             series: series.to_owned(),
             expected,

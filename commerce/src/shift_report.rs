@@ -254,6 +254,14 @@ impl Report {
         Ok(())
     }
 
+    /// The series' range with a number that was printed on a branch: it may lie in the range already, or leave some out.
+    pub(crate) fn add_number_again(&mut self, series: &str, n: u64) {
+        match self.series.iter_mut().find(|range| range.series == series) {
+            Some(range) => (range.first, range.last) = (range.first.min(n), range.last.max(n)),
+            None => self.series.push(SeriesRange { series: series.to_owned(), first: n, last: n }),
+        }
+    }
+
     /// The row of a kind of tender.
     pub(crate) fn tender_row(&mut self, kind: &TenderKind) -> &mut TenderTotal {
         let at = self.tenders.binary_search_by(|row| row.kind.cmp(kind)).unwrap_or_else(|at| {

@@ -196,6 +196,37 @@ pub fn may_store(asked: Money, waiting: Money, caps: OfflineCaps) -> Result<(), 
     }
 }
 
+/// What a pool's id begins with. Rights of pools stand among those of goods; no item's code begins with a space, so that
+/// none is ever taken for a pool, nor a voucher's code for an item.
+const POOL_MARK: &str = " pool/";
+/// What stands behind it where the pool is a coupon's.
+const COUPON_MARK: &str = "coupon/";
+
+/// The pool of a voucher's or gift card's code: its rights are minor units (`facts.md` §4).
+pub fn voucher_pool(code: &str) -> String {
+    format!("{POOL_MARK}{code}")
+}
+
+/// The pool of a coupon with a number of uses: its rights are uses (`facts.md` §5).
+pub fn coupon_pool(code: &str) -> String {
+    format!("{POOL_MARK}{COUPON_MARK}{code}")
+}
+
+/// Whether rights are those of a pool: it has no goods, so nothing of it is counted, burnt or minted by a barrier.
+pub fn is_pool(sku: &str) -> bool {
+    sku.starts_with(POOL_MARK)
+}
+
+/// The code behind a pool's id, and whether it is a coupon's. A text that is no pool's id is a voucher's code itself, as a
+/// node alone writes it.
+pub fn pool_code(pool: &str) -> (&str, bool) {
+    let code = pool.strip_prefix(POOL_MARK).unwrap_or(pool);
+    match code.strip_prefix(COUPON_MARK) {
+        Some(coupon) => (coupon, true),
+        None => (code, false),
+    }
+}
+
 /// Draws on a gift card, a voucher or an account within the rights that this node holds of its pool: the sum over
 /// all nodes is capped by the balance, whatever the partition.
 ///

@@ -31,6 +31,27 @@ pub enum Command {
         #[arg(long, default_value = "http://127.0.0.1:7600")]
         node: String,
     },
+    /// Make a code by which a tablet, a till or a display on another machine is paired with a running node; good once and
+    /// for ten minutes.
+    Pair {
+        /// What people call the device.
+        name: String,
+        /// The till it stands at.
+        #[arg(long, default_value = "R1")]
+        till: String,
+        /// It shows the customer what is bought, and does nothing else.
+        #[arg(long)]
+        display: bool,
+        /// Who allows it, once the store has staff.
+        #[arg(long, requires = "pin")]
+        staff: Option<String>,
+        /// Their PIN.
+        #[arg(long, env = "TRADEPOST_PIN", hide_env_values = true)]
+        pin: Option<String>,
+        /// Address of the running node.
+        #[arg(long, default_value = "http://127.0.0.1:7600")]
+        node: String,
+    },
     /// Copy database and device key to a new directory, verified; the node may sell on meanwhile.
     Backup {
         /// The new directory.
@@ -156,12 +177,19 @@ pub struct RunArgs {
     /// Further host names the node answers for.
     #[arg(long = "host")]
     pub hosts: Vec<String>,
+    /// Where tills and displays on other machines are served, encrypted by the store's own authority; port 0 takes a free
+    /// one.
+    #[arg(long, env = "TRADEPOST_TLS")]
+    pub tls: Option<SocketAddr>,
     /// Serve beyond this machine without encryption: only on a network of which every machine is trusted.
     #[arg(long)]
     pub insecure_lan: bool,
     /// Most connections at a time.
     #[arg(long)]
     pub connections: Option<usize>,
+    /// How many of each stream's last events stay unpacked; older ones take less room and are read a little slower.
+    #[arg(long)]
+    pub open_events: Option<u64>,
     /// A manager says that the wall clock is right.
     #[arg(long)]
     pub accept_clock: bool,
@@ -190,10 +218,14 @@ pub struct ConfigFile {
     pub name: Option<String>,
     /// Further host names.
     pub hosts: Vec<String>,
+    /// Where tills and displays on other machines are served, encrypted.
+    pub tls: Option<SocketAddr>,
     /// Serve beyond this machine without encryption.
     pub insecure_lan: bool,
     /// Most connections at a time.
     pub connections: Option<usize>,
+    /// How many of each stream's last events stay unpacked.
+    pub open_events: Option<u64>,
 }
 
 /// How a file names the store's other nodes.
@@ -272,8 +304,14 @@ pub struct Config {
     pub name: String,
     /// Further host names.
     pub hosts: Vec<String>,
+    /// Where tills and displays on other machines are served, encrypted.
+    pub tls: Option<SocketAddr>,
+    /// Other machines are answered without encryption.
+    pub insecure_lan: bool,
     /// Most connections at a time.
     pub connections: usize,
+    /// How many of each stream's last events stay unpacked.
+    pub open_events: u64,
     /// A manager says that the wall clock is right.
     pub accept_clock: bool,
     /// The power-cut test's proof that it bites.
@@ -296,7 +334,8 @@ pub enum BadConfig {
     Peer(String),
     /// Off this machine without saying so.
     #[error(
-        "{0} is reachable from other machines and nothing is encrypted: say --insecure-lan if all of them are trusted"
+        "{0} is reachable from other machines and nothing is encrypted: listen there with --tls, or say --insecure-lan if all \
+         of them are trusted"
     )]
     NotLoopback(SocketAddr),
 }
@@ -330,7 +369,10 @@ impl Config {
             till: args.till.or(file.till).unwrap_or_else(|| "R1".to_owned()),
             name: args.name.or(file.name).unwrap_or_else(|| "node".to_owned()),
             hosts,
+            tls: args.tls.or(file.tls),
+            insecure_lan: !listen.ip().is_loopback(),
             connections: args.connections.or(file.connections).unwrap_or(CONNECTIONS),
+            open_events: args.open_events.or(file.open_events).unwrap_or(crate::app::pack::OPEN_EVENTS),
             accept_clock: args.accept_clock,
             test_synchronous_normal: args.test_synchronous.as_deref() == Some("normal"),
         })
@@ -352,7 +394,11 @@ mod tests {
         let lan: SocketAddr = "0.0.0.0:7600".parse().unwrap();
         let args = RunArgs { listen: Some(lan), ..RunArgs::default() };
         assert!(matches!(Config::read(args.clone()), Err(BadConfig::NotLoopback(_))));
-        assert!(Config::read(RunArgs { insecure_lan: true, ..args }).is_ok());
+        let insecure = Config::read(RunArgs { insecure_lan: true, ..args }).unwrap();
+        assert!(insecure.insecure_lan);
+        let args = RunArgs { tls: Some(lan), insecure_lan: true, ..RunArgs::default() };
+        let secure = Config::read(args).unwrap();
+        assert!(!secure.insecure_lan && secure.listen.ip().is_loopback(), "nothing is sent in the clear");
     }
 
     #[test]

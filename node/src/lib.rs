@@ -13,5 +13,6 @@ pub mod net;
 pub mod peers;
 pub mod printing;
 pub mod program;
+pub mod tls;
 pub mod upkeep;
 pub mod writer;

@@ -26,6 +26,10 @@ fn main() -> ExitCode {
             import_catalog(&file, format, &data_dir)
         }
         Command::Enrol { code, node } => tradepost_node::program::enrol(&node, &code),
+        Command::Pair { name, till, display, staff, pin, node } => {
+            let kind = if display { "display" } else { "till" };
+            program::pair(&node, &name, kind, &till, staff.zip(pin))
+        }
         Command::Backup { to, data_dir } => back_up(&data_dir, &to),
         Command::Restore { from, data_dir } => restore(&data_dir, &from),
         Command::Retire { to, force, node } => tradepost_node::program::retire(&node, &to, force),

@@ -8,13 +8,14 @@ use crate::app::{audit, status, tender_end};
 use crate::backup::BackupError;
 use crate::config::{BadConfig, Config};
 use crate::db::{Durability, Fault, Reads};
-use crate::http::serve::serve;
+use crate::http::serve::{Tls, keep_fresh, serve};
 use crate::http::state::{Given, Shared};
 use crate::link::Link;
 use crate::net::daemon::{self, Context};
 use crate::net::lan::Lan;
 use crate::net::tls::Meter;
 use crate::peers::Peers;
+use crate::tls::Identity;
 use crate::writer::{self, Machine, Writer};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use std::io::{BufReader, Write};
@@ -181,6 +182,10 @@ async fn serve_all(
     let told_to_end = Signals::listen()?;
     let listener = TcpListener::bind(config.listen).await?;
     let address = listener.local_addr()?;
+    if config.insecure_lan {
+        tracing::warn!(%address, "other machines are answered without encryption (insecure_lan)");
+    }
+    let secure = listen_secretly(&config, machine).await?;
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
     // A second node in one process (tests) shares the first one's numbers.
@@ -202,6 +207,8 @@ async fn serve_all(
         machine,
         till: config.till.clone(),
         hosts: config.hosts.clone(),
+        identity: secure.as_ref().map(|secure| Arc::clone(&secure.tls.identity)),
+        insecure_lan: config.insecure_lan,
         link: linked,
         poke: Arc::clone(&poke),
         peers: Arc::clone(&peers),
@@ -209,6 +216,7 @@ async fn serve_all(
         metrics: Box::new(move || handle.render()),
     });
     let context = Context {
+        carrier: Arc::default(),
         writer: writer.clone(),
         reads: Arc::new(Reads::new(db)),
         machine,
@@ -225,16 +233,31 @@ async fn serve_all(
         lan.map(|lan| tokio::spawn(lan.run(context.clone(), config.peers.clone(), closing.clone())));
     let daemon = tokio::spawn(daemon::run(context, asks));
     let news = tokio::spawn(crate::http::events::tell_changes(shared.clone()));
-    let upkeep = tokio::spawn(crate::upkeep::run(shared.clone()));
+    let upkeep = tokio::spawn(crate::upkeep::run(shared.clone(), config.open_events));
     let printing = tokio::spawn(crate::printing::run(shared.clone(), config.data_dir.clone()));
     walk_chains(&shared);
-    say_ready(&shared, (address, lan_address), &config)?;
-    let serving = tokio::spawn(serve(listener, shared.clone(), config.connections, closing));
+    let fresh = tokio::spawn(keep_fresh(shared.clone()));
+    let listening = Listening { http: address, https: secure.as_ref().map(|s| s.address), lan: lan_address };
+    say_ready(&shared, listening, &config)?;
+    let secure_serving = secure.map(|secure| {
+        tokio::spawn(serve(
+            secure.listener,
+            Some(secure.tls),
+            shared.clone(),
+            config.connections,
+            closing.clone(),
+        ))
+    });
+    let serving = tokio::spawn(serve(listener, None, shared.clone(), config.connections, closing));
     told_to_end.wait().await;
     tracing::info!("closing");
     writer.close();
     close.send_replace(true);
     let _ = serving.await;
+    if let Some(task) = secure_serving {
+        let _ = task.await;
+    }
+    fresh.abort();
     daemon.abort();
     news.abort();
     upkeep.abort();
@@ -246,18 +269,43 @@ async fn serve_all(
     Ok(())
 }
 
+/// Where TLS is spoken.
+struct Secure {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Tls,
+}
+
+/// Listens where other machines are served, with a certificate of the store's own authority.
+async fn listen_secretly(config: &Config, machine: Machine) -> Result<Option<Secure>, Failure> {
+    let Some(address) = config.tls else { return Ok(None) };
+    let mut hosts = config.hosts.clone();
+    hosts.extend((!address.ip().is_unspecified()).then(|| address.ip().to_canonical().to_string()));
+    let identity = Identity::load(&config.data_dir.join("tls"), &hosts, machine.wall());
+    let identity = Arc::new(identity.map_err(|error| Failure::Refused(error.to_string()))?);
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    let config = identity.server()?;
+    Ok(Some(Secure { listener, address, tls: Tls { identity, config } }))
+}
+
+/// Where the node listens.
+struct Listening {
+    http: SocketAddr,
+    https: Option<SocketAddr>,
+    lan: Option<SocketAddr>,
+}
+
 /// One line of JSON on the standard output: the node can be used.
-fn say_ready(
-    shared: &Shared,
-    (address, lan): (SocketAddr, Option<SocketAddr>),
-    config: &Config,
-) -> Result<(), Failure> {
+fn say_ready(shared: &Shared, listening: Listening, config: &Config) -> Result<(), Failure> {
     let incarnation = shared.writer.pulse().borrow().head.incarnation;
     let standing = shared.read(status::read)?;
     let line = serde_json::json!({
         "ready": true,
-        "http": format!("http://{address}"),
-        "lan": lan.map(|address| address.to_string()),
+        "http": format!("http://{}", listening.http),
+        "https": listening.https.map(|address| format!("https://{address}")),
+        "ca": shared.identity.as_ref().map(|identity| identity.fingerprint()),
+        "lan": listening.lan.map(|address| address.to_string()),
         "pid": std::process::id(),
         "data_dir": config.data_dir,
         "incarnation": incarnation,
@@ -315,6 +363,23 @@ impl Signals {
 /// What the node says.
 pub fn enrol(node: &str, code: &str) -> Result<(), Failure> {
     let (done, said) = post(node, "/v1/enrolment", &serde_json::json!({ "code": code }))?;
+    if done { say(&said) } else { Err(Failure::Other(said)) }
+}
+
+/// Asks a running node for a code by which a device is paired, and says it; `by` is who allows it, with their PIN.
+///
+/// # Errors
+/// What the node says.
+pub fn pair(
+    node: &str,
+    name: &str,
+    kind: &str,
+    till: &str,
+    by: Option<(String, String)>,
+) -> Result<(), Failure> {
+    let approval = by.map(|(staff, pin)| serde_json::json!({ "staff": staff, "pin": pin }));
+    let body = serde_json::json!({ "name": name, "kind": kind, "till": till, "approval": approval });
+    let (done, said) = post(node, "/v1/pairings", &body)?;
     if done { say(&said) } else { Err(Failure::Other(said)) }
 }
 

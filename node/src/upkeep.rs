@@ -1,9 +1,10 @@
 //! What a node does by itself as time passes, beside selling and syncing.
 
-use crate::app::reservation;
+use crate::app::{pack, reservation};
 use crate::db::reservations;
 use crate::http::Shared;
 use crate::http::tenders;
+use crate::writer;
 use std::time::Duration;
 
 /// How often reservations are looked over. A held promise may end this much later than it could.
@@ -11,9 +12,44 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often terminals are asked to forward the cards they kept.
 const FORWARD_EVERY: Duration = Duration::from_secs(3);
 
-/// Ends reservations that have run out and has stored cards forwarded, for as long as the node runs.
-pub async fn run(shared: Shared) {
-    tokio::join!(end_reservations(&shared), forward_cards(&shared));
+/// How often the ballast is looked after: where it is gone nothing is sold.
+const BALLAST_EVERY: Duration = Duration::from_secs(10);
+/// How often old events are looked for, and how soon after a pack for more of them.
+const PACK_EVERY: Duration = Duration::from_secs(10);
+const PACK_ON: Duration = Duration::from_millis(50);
+
+/// Ends reservations that have run out, has stored cards forwarded and puts old events into packs, all but the last `open`
+/// of each stream, for as long as the node runs.
+pub async fn run(shared: Shared, open: u64) {
+    tokio::join!(
+        end_reservations(&shared),
+        forward_cards(&shared),
+        pack_old(&shared, open),
+        keep_ballast(&shared)
+    );
+}
+
+async fn keep_ballast(shared: &Shared) {
+    let mut lay = true;
+    loop {
+        tokio::time::sleep(BALLAST_EVERY).await;
+        let lies = writer::lay_ballast_again(&shared.writer).await.unwrap_or(lay);
+        if lies && !lay {
+            tracing::info!("there is room again: everything is written as before");
+        }
+        lay = lies;
+    }
+}
+
+async fn pack_old(shared: &Shared, open: u64) {
+    loop {
+        // In a group of its own: a sale waits for one pack at most.
+        let more = shared.writer.ask_alone(move |node, _| pack::advance(node, open)).await;
+        if let Err(stop) = &more {
+            tracing::warn!(?stop, "old events can't be packed");
+        }
+        tokio::time::sleep(if matches!(more, Ok(true)) { PACK_ON } else { PACK_EVERY }).await;
+    }
 }
 
 /// A stored card is money that isn't there yet (`facts.md` §4, Stored card).
@@ -22,6 +58,11 @@ async fn forward_cards(shared: &Shared) {
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
+        match tenders::undo_abandoned(shared).await {
+            Ok(0) => {}
+            Ok(undone) => tracing::warn!(undone, "card money was undone whose document never came"),
+            Err(stop) => tracing::warn!(?stop, "card money without a document can't be undone"),
+        }
         match tenders::forward_all(shared).await {
             Ok(told) if told.captured + told.declined == 0 => {}
             Ok(told) => tracing::info!(?told, "stored cards were forwarded"),

@@ -38,8 +38,43 @@ pub struct Pulse {
     pub others: Arc<Others>,
     /// Branches that were cut off since the start: each time ends of streams went back.
     pub cuts: u64,
+    /// Number of the last change of a cart that came from elsewhere since the start.
+    pub merged_carts: u64,
     /// The lease.
     pub tenancy: Tenancy,
+}
+
+tokio::task_local! {
+    /// What is asked here may use the ballast's room.
+    static ON_BALLAST: ();
+}
+
+/// Does what must be done also on a full disk: where there is no room the ballast is freed and it is tried once more.
+/// Nothing else is written from then on, until [`lay_ballast_again`] finds room (`resilience.md`: for closing the shift and
+/// its Z only).
+///
+/// # Errors
+/// What `attempt` says the last time.
+pub async fn even_when_full<T, F: Future<Output = Answer<T>>>(
+    writer: &Writer,
+    attempt: impl Fn() -> F,
+) -> Answer<T> {
+    match attempt().await {
+        Err(Stop::Fault(Fault::Full)) => {}
+        answer => return answer,
+    }
+    tracing::warn!("the disk is full: the ballast is freed, for the end of the day alone");
+    ON_BALLAST.scope((), writer.ask_alone(|node, _| Ok(node.free_ballast()?))).await?;
+    ON_BALLAST.scope((), attempt()).await
+}
+
+/// Lays the ballast again where it is gone and there is room; from then on everything may write. Answers whether it lies
+/// there.
+///
+/// # Errors
+/// As [`Writer::ask`].
+pub async fn lay_ballast_again(writer: &Writer) -> Answer<bool> {
+    ON_BALLAST.scope((), writer.ask_alone(|node, _| Ok(node.lay_ballast_again()))).await
 }
 
 type Finish = Box<dyn FnOnce(Result<(), Fault>) + Send>;
@@ -49,12 +84,13 @@ struct Turn {
     fault: Option<Fault>,
 }
 
-/// Without a node it only says whom to answer.
-type Run = Box<dyn FnOnce(Option<Counter<'_>>) -> Turn + Send>;
+/// Without a node it only says whom to answer, and why.
+type Run = Box<dyn FnOnce(Result<Counter<'_>, Stop>) -> Turn + Send>;
 type Counter<'a> = (&'a mut Node, Now);
 
 struct Job {
     alone: bool,
+    on_ballast: bool,
     run: Run,
 }
 
@@ -149,10 +185,11 @@ impl Writer {
             return Err(closing());
         }
         let (reply, answer) = oneshot::channel();
-        let run: Run = Box::new(move |counter: Option<Counter<'_>>| {
-            let answer = counter.map_or_else(|| Err(closing()), |(node, now)| work(node, now));
+        let run: Run = Box::new(move |counter: Result<Counter<'_>, Stop>| {
+            let ran = counter.is_ok();
+            let answer = counter.and_then(|(node, now)| work(node, now));
             let fault = match &answer {
-                Err(Stop::Fault(fault)) => Some(fault.clone()),
+                Err(Stop::Fault(fault)) if ran => Some(fault.clone()),
                 _ => None,
             };
             let finish: Finish = Box::new(move |done| {
@@ -162,7 +199,8 @@ impl Writer {
             Turn { finish, fault }
         });
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        self.jobs.send(Job { alone, run }).await.map_err(|_| closing())?;
+        let on_ballast = ON_BALLAST.try_with(|()| ()).is_ok();
+        self.jobs.send(Job { alone, on_ballast, run }).await.map_err(|_| closing())?;
         answer.await.map_err(|_| closing())?
     }
 
@@ -268,7 +306,11 @@ impl Loop {
         for job in group {
             let now = self.node.now(self.machine.wall(), self.machine.boot());
             // Behind a fault nothing is decided any more; everybody hears of it.
-            let counter = result.is_ok().then_some((&mut self.node, now));
+            let counter = match &result {
+                Ok(()) if job.on_ballast || self.node.has_ballast() => Ok((&mut self.node, now)),
+                Ok(()) => Err(Stop::Fault(Fault::Full)),
+                Err(_) => Err(closing()),
+            };
             let turn = (job.run)(counter);
             finishes.push(turn.finish);
             if let (Ok(()), Some(fault)) = (&result, turn.fault) {
@@ -305,6 +347,7 @@ fn pulse_of(node: &Node, groups: u64) -> Pulse {
         enrolled: me.enrolled,
         others: Arc::clone(node.others()),
         cuts: node.cuts(),
+        merged_carts: node.merged_carts(),
         tenancy: node.tenancy(),
     }
 }
@@ -319,6 +362,7 @@ impl Default for Pulse {
             enrolled: false,
             others: Arc::default(),
             cuts: 0,
+            merged_carts: 0,
             tenancy: Tenancy::default(),
         }
     }

@@ -27,6 +27,15 @@ pub mod sync {
     }
 }
 
+/// Generated from `tradepost/cart/v1`.
+#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the protos hold the comments")]
+pub mod cart {
+    /// Version 1.
+    pub mod v1 {
+        tonic::include_proto!("tradepost.cart.v1");
+    }
+}
+
 /// Generated from `tradepost/catalog/v1`.
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the protos hold the comments")]
 pub mod catalog {

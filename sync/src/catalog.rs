@@ -4,6 +4,7 @@
 //! replaces everything. Each entry names its place and is signed by the hub.
 
 use crate::ids::{Hash, Id};
+use crate::staff::{StaffRecord, StorePolicy};
 use serde::{Deserialize, Serialize};
 use tradepost_commerce::document::{CatalogVersion, Sku};
 use tradepost_commerce::price_book::PriceEntry;
@@ -40,6 +41,10 @@ pub enum Change {
         /// The list; empty for the store's own.
         list: String,
     },
+    /// Somebody of the store's staff is as it says here.
+    Staff(StaffRecord),
+    /// The store's policy, whole.
+    Policy(StorePolicy),
 }
 
 /// One version of the catalog, as one store sees it: empty where nothing concerns the store.

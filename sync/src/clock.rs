@@ -71,6 +71,13 @@ impl Tau {
     pub fn before(self, other: Self) -> Option<bool> {
         (self.epoch == other.epoch).then_some(self.ms < other.ms)
     }
+
+    /// Whether a promise that was to end here has run out at `now`. Of a former epoch, before the hub's database was put
+    /// back, the milliseconds are all there is: they may put off or hasten its end, and whether it ends once is custody's
+    /// alone (`model.md` §5: clock skew changes when, never whether both). A later epoch than `now`'s is nobody's past.
+    pub fn has_run_out(self, now: Self) -> bool {
+        self.epoch <= now.epoch && self.ms < now.ms
+    }
 }
 
 #[cfg(test)]

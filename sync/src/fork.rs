@@ -68,9 +68,9 @@ pub fn sale_said_again(sale: &SaleCommitted) -> SaleCommitted {
     again
 }
 
-/// What is to be said again of a fact of a branch that was cut off: money, goods and promises that ended are real whoever
-/// remembers them, with everything printed. Goods that left are overdraw, goods that came mint nothing; rights,
-/// custody, counts and what is said of the incarnation itself went with the branch: none.
+/// What is to be said again of a fact of a branch that was cut off: money, goods, promises that ended and shifts are real
+/// whoever remembers them, with everything printed. Goods that left are overdraw, goods that came mint nothing, a count
+/// burns nothing; rights, custody and what is said of the incarnation itself went with the branch: none.
 pub fn said_again(body: &Body) -> Option<Body> {
     let mut again = body.clone();
     match &mut again {
@@ -82,7 +82,10 @@ pub fn said_again(body: &Body) -> Option<Body> {
         Body::StockAdjusted(adjusted) => owes(&mut adjusted.moved),
         Body::ReservationCancelled(done) => owes(&mut done.moved),
         Body::ReservationExpired(done) => owes(&mut done.moved),
+        Body::StockCounted(counted) => counted.moved = Moved::default(),
         Body::ReservationFulfilled(_)
+        | Body::ShiftOpened(_)
+        | Body::ShiftClosed(_)
         | Body::PaymentSettled(_)
         | Body::ReceivableCollected(_)
         | Body::CashMoved(_)
@@ -142,7 +145,7 @@ impl SaidAgain {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::body::{RightsSettled, StockAdjusted};
+    use crate::body::{RightsSettled, StockAdjusted, StockCounted};
     use crate::ids::Id;
 
     fn branch(len: u64, other_from: u64) -> impl Fn(u64) -> Option<Hash> {
@@ -178,6 +181,25 @@ mod tests {
         assert_eq!(said_again(&came), Some(adjusted(4, Moved::default())));
         let settled = RightsSettled { sku: Sku("MILK".into()), units: 1 };
         assert_eq!(said_again(&settled.into()), None, "rights went with the branch");
+    }
+
+    #[test]
+    fn a_count_burns_nothing_where_it_is_said_again() {
+        let counted = |c: u64| {
+            Body::from(StockCounted {
+                count: Id([1; 16]),
+                sku: Sku("MILK".into()),
+                n: 7,
+                tau_start: None,
+                tau_end: None,
+                cut_start: vec![CutHead { incarnation: Incarnation([1; 16]), seq: 9, hash: Hash([9; 32]) }],
+                cut_end: Vec::new(),
+                held: 0,
+                moved: Moved { m: 0, c, o: 0 },
+                variance: -2,
+            })
+        };
+        assert_eq!(said_again(&counted(2)), Some(counted(0)), "those rights went with the branch");
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub mod replica;
 pub mod rights;
 pub mod session;
 pub mod signing;
+pub mod staff;
 pub mod state_hash;
 pub mod terms;
 pub mod transit;

@@ -29,6 +29,10 @@ pub fn of_hub(program: &str, args: &[&str]) -> Vec<String> {
     let data = args.iter().position(|arg| *arg == "--data-dir").and_then(|at| args.get(at + 1));
     let database = database_of(Path::new(data.expect("a hub of a test has a folder")));
     let mut added = vec!["--database".to_owned(), database];
+    // Hubs of journeys share one cluster: consumers of one would read what another says.
+    if !args.contains(&"--roles") {
+        added.extend(["--roles".to_owned(), "gateway,services,sync,relay".to_owned()]);
+    }
     for (flag, variable) in [("--kafka", "TRADEPOST_KAFKA"), ("--redis", "TRADEPOST_REDIS_URL")] {
         if !args.contains(&flag) {
             added.extend([flag.to_owned(), address(variable)]);

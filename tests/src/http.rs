@@ -177,7 +177,7 @@ fn cut() -> std::io::Error {
 }
 
 /// Reads one answer; tells whether the connection may be used again.
-fn read_answer(stream: &mut TcpStream, no_body: bool) -> std::io::Result<(Answer, bool)> {
+pub(crate) fn read_answer(stream: &mut impl Read, no_body: bool) -> std::io::Result<(Answer, bool)> {
     let mut buffer = Vec::with_capacity(4096);
     let head_end = loop {
         if let Some(at) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -212,7 +212,7 @@ fn read_answer(stream: &mut TcpStream, no_body: bool) -> std::io::Result<(Answer
     Ok((Answer { status, headers, body }, keep))
 }
 
-fn read_chunks(stream: &mut TcpStream, rest: &mut Vec<u8>) -> std::io::Result<Vec<u8>> {
+fn read_chunks(stream: &mut impl Read, rest: &mut Vec<u8>) -> std::io::Result<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let line_end = loop {
@@ -235,7 +235,7 @@ fn read_chunks(stream: &mut TcpStream, rest: &mut Vec<u8>) -> std::io::Result<Ve
     }
 }
 
-fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<()> {
+fn fill(stream: &mut impl Read, buffer: &mut Vec<u8>) -> std::io::Result<()> {
     let mut chunk = [0u8; 16 * 1024];
     match stream.read(&mut chunk)? {
         0 => Err(cut()),

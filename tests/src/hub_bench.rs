@@ -21,9 +21,10 @@ use tradepost_commerce::money::Money;
 use tradepost_commerce::quantity::{Quantity, Unit};
 use tradepost_commerce::settings::Settings;
 use tradepost_sync::body::{
-    Body, CustodyMark, Day, DeliveryLine, DeliveryReceived, IncarnationStarted, Moved, ReceiptNumber,
-    SaleCommitted,
+    Body, CustodyMark, CutHead, Day, DeliveryLine, DeliveryReceived, IncarnationStarted, Moved,
+    ReceiptNumber, SaleCommitted, StockCounted,
 };
+use tradepost_sync::clock::Tau;
 use tradepost_sync::event::{Event, Head, Stamp};
 use tradepost_sync::frontier::HeadMark;
 use tradepost_sync::ids::{Id, Incarnation, derived_id};
@@ -103,7 +104,8 @@ pub fn hub(folder: &Path, database: &DatabaseAddress, stream: Stream, cache: Cac
     let device = Device::from_secret([9; 32]);
     let present = Default::default();
     let (lease_ms, closing) = (tradepost_sync::lease::LEASE_MS_DEFAULT, AtomicBool::new(false));
-    Hub { db, stream, cache, device, journal, face, lease_ms, pokes, present, closing }
+    let payments = Default::default();
+    Hub { db, stream, cache, device, journal, face, lease_ms, pokes, payments, present, closing }
 }
 
 /// A hub on the embedded members.
@@ -172,6 +174,35 @@ impl Writer {
             approver: None,
         };
         self.write(&received.into());
+    }
+
+    /// Writes a count that burns nothing: what this device and `others` hold is in it, and nothing came between.
+    ///
+    /// # Panics
+    /// Where the fact is too long for an event.
+    pub fn counted(&mut self, sku: &str, n: u64, at: Tau, others: &[CutHead]) {
+        let Head { incarnation, seq, hash, .. } = self.head;
+        let mut cut = others.to_vec();
+        cut.extend((seq > 0).then_some(CutHead { incarnation, seq, hash }));
+        let counted = StockCounted {
+            count: derived_id(2, &incarnation, seq + 1),
+            sku: Sku(sku.to_owned()),
+            n,
+            tau_start: Some(at),
+            tau_end: Some(at),
+            cut_end: cut.clone(),
+            cut_start: cut,
+            held: 0,
+            moved: Moved::default(),
+            variance: 0,
+        };
+        self.write(&counted.into());
+    }
+
+    /// The end of what it wrote, as a count's cut names it.
+    #[must_use]
+    pub fn cut(&self) -> CutHead {
+        CutHead { incarnation: self.head.incarnation, seq: self.head.seq, hash: self.head.hash }
     }
 
     /// Writes a sale of pieces, paid in cash.

@@ -84,6 +84,12 @@ impl LanStore {
         }
     }
 
+    /// Where the hub's console and admin API are.
+    #[must_use]
+    pub fn hub_address(&self) -> String {
+        format!("http://{}", self.hub_args[6])
+    }
+
     /// Adds a node that calls those that are there already.
     ///
     /// # Panics
@@ -95,6 +101,8 @@ impl LanStore {
         let first = ["run", "--data-dir", &data, "--listen", "127.0.0.1:0", "--name", name, "--lan"];
         let mut args: Vec<String> = first.iter().map(|arg| (*arg).to_owned()).collect();
         args.extend(["127.0.0.1:0".to_owned(), "--hub".to_owned(), proxy.address()]);
+        // So that what is old here is packed as it is in a store after weeks.
+        args.extend(["--open-events".to_owned(), "64".to_owned()]);
         for node in &self.nodes {
             // The third one isn't told who lives where.
             let known = if self.nodes.len() < 2 { format!("{}@", node.name) } else { String::new() };
@@ -128,6 +136,47 @@ impl LanStore {
         args[4] = program.said("http").trim_start_matches("http://").to_owned();
         let client = program.client("http");
         self.nodes.push(LanNode { name: name.to_owned(), program: Some(program), args, proxy, client });
+    }
+
+    /// Adds a node of the store that talks to the hub alone: with its link cut nothing reaches it. It is ready to promise.
+    ///
+    /// # Panics
+    /// Where it doesn't start or isn't enrolled.
+    pub fn add_apart(&mut self, name: &str) {
+        let sync = self.hub_args[8].clone();
+        let proxy = self.runtime.block_on(Proxy::start(&sync)).expect("the proxy starts");
+        let data = self.folder.join(name);
+        let first = ["run", "--data-dir", &data, "--listen", "127.0.0.1:0", "--name", name];
+        let mut args: Vec<String> = first.iter().map(|arg| (*arg).to_owned()).collect();
+        args.extend(["--hub".to_owned(), proxy.address()]);
+        let program = start("tradepost-node", &args);
+        args[4] = program.said("http").trim_start_matches("http://").to_owned();
+        let client = program.client("http");
+        self.nodes.push(LanNode { name: name.to_owned(), program: Some(program), args, proxy, client });
+        self.enrol(self.nodes.len() - 1);
+        self.all_may_promise_apart();
+    }
+
+    fn all_may_promise_apart(&mut self) {
+        for node in &mut self.nodes {
+            wait_for(&format!("{} is ready", node.name), SOON, || {
+                let status = node.status();
+                status["registered"] == true
+                    && status["lease"]["held"] == true
+                    && status["catalog"]["version"] != 0
+            })
+            .unwrap_or_else(|late| panic!("{late}: {}", node.status()));
+        }
+    }
+
+    /// Replaces what stands at the hub under a version.
+    ///
+    /// # Panics
+    /// Where it doesn't answer.
+    pub fn put_if(&mut self, path: &str, tag: &str, body: &Value) -> Answer {
+        let headers = [("if-match", tag), ("content-type", "application/json")];
+        let sent = self.admin.send("PUT", path, &headers, Some(body.to_string().as_bytes()));
+        sent.expect("the hub answers")
     }
 
     /// Enrols a node with a fresh code, as a person does.

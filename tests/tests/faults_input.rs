@@ -427,6 +427,45 @@ fn a_full_disk_refuses_by_name_and_resumes_by_itself() {
     check_after(node, &disk.0, sold + 2);
 }
 
+/// What is kept aside for the end of the day is given to nothing else, and comes back with the room.
+#[test]
+fn a_shift_is_closed_on_a_full_disk() {
+    let Some(disk) = SmallDisk::mount(24) else {
+        println!("skipped: this machine gives no tmpfs to mount");
+        return;
+    };
+    let data = disk.0.path().join("data");
+    let node = start_node(&data, &[]).unwrap();
+    let mut client = node.client("http");
+    let open = json!({"id": uuid_v7(), "floats": [{"total": 10_000}]});
+    let opened = client.json("POST", "/v1/tills/R1/shift", &open).unwrap().ok();
+    let filler = disk.0.path().join("filler");
+    fill_up(&filler);
+    let (_, sold) = sell_until_full(&mut client);
+    assert!(data.join("ballast").exists());
+    let _ = client.json("POST", "/v1/tills/R1/shift/count", &json!({})).unwrap().ok();
+    let counts = json!([{"total": 10_000 + 150 * i64::try_from(sold).unwrap()}]);
+    let close = json!({"shift": opened["number"], "counts": counts});
+    let z = client.json("POST", "/v1/tills/R1/shift/close", &close).unwrap().ok();
+    assert_eq!(z["z"], 1, "{z}");
+    assert!(!data.join("ballast").exists());
+    let sale = cash_sale(&[("EN-001", 1000)], 500);
+    let refused = put_sale(&mut client, &uuid_v7(), &sale).unwrap();
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (507, "DISK_FULL"),
+        "the room is for the day's end alone"
+    );
+    std::fs::remove_file(&filler).unwrap();
+    let id = uuid_v7();
+    wait_for("selling resumes", Duration::from_secs(60), || {
+        put_sale(&mut client, &id, &sale).is_ok_and(|answer| answer.status == 201)
+    })
+    .unwrap();
+    assert_eq!(std::fs::metadata(data.join("ballast")).unwrap().len(), 16 << 20);
+    check_after(node, &disk.0, sold + 1);
+}
+
 fn fill_up(filler: &std::path::Path) {
     use std::io::Write;
     let mut file = std::fs::File::create(filler).unwrap();

@@ -10,6 +10,11 @@ use tradepost_tests::ids::uuid_v7;
 use tradepost_tests::process::{Program, TempDir, wait_for};
 use tradepost_tests::proxy::{Proxy, Weather};
 
+#[path = "golden_day/books.rs"]
+mod books;
+#[path = "golden_day/browser.rs"]
+mod browser;
+
 /// Bound of every wait; what is promised is far below.
 const SOON: Duration = Duration::from_secs(120);
 
@@ -842,6 +847,7 @@ const STEPS: &[fn(&mut Day)] = &[
     stock_take,
     close_the_shift,
     the_hub_agrees,
+    books::are_kept,
 ];
 
 fn live(name: &str, hard: bool) {

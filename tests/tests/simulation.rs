@@ -1,6 +1,12 @@
 //! The whole system on one thread, with faults, by seed; many seeds at a time.
 
 use std::collections::BTreeMap;
+use tradepost_central::app::rejoin::{Returning, rejoin};
+use tradepost_central::app::{enrol, nodes, stores};
+use tradepost_central::config::DatabaseAddress;
+use tradepost_sync::ids::Incarnation;
+use tradepost_tests::hub_bench::{NOW, Writer, application, embedded};
+use tradepost_tests::process::TempDir;
 use tradepost_tests::seed::{Luck, full};
 use tradepost_tests::sim::{Outcome, Plan, Plant, caught, run, run_all};
 
@@ -76,4 +82,43 @@ fn every_planted_bug_is_found() {
         None => missed.push(plant),
     });
     assert!(missed.is_empty(), "not found within {most} seeds from {first}: {missed:?}");
+}
+
+/// Two machines have one device key, a person has given one of them a code: whatever the other says then, the right one
+/// goes on. Else each would put the other out for ever.
+#[test]
+fn a_machine_that_a_person_enrolled_is_not_put_out_by_its_twin() {
+    let room = TempDir::new("twins");
+    let hub = embedded(room.path(), &DatabaseAddress::Sqlite);
+    let own = stores::open(&hub, "S1", "S1", None, Incarnation([90; 16]), NOW).expect("a store").no;
+    let twin = |incarnation: [u8; 16]| {
+        let mut writer = Writer::new(1);
+        writer.head.incarnation = Incarnation(incarnation);
+        writer
+    };
+    let enrolled = |writer: &Writer, secret: [u8; 8]| {
+        enrol::enrol(&hub, &application(&hub, "S1", writer, secret), NOW).expect("a member").hub_incarnation
+    };
+    let image = twin([1; 16]);
+    let speaks = enrolled(&image, [1; 8]);
+    let asks = |incarnation: [u8; 16], forgotten: [u8; 16]| {
+        let (incarnation, forgotten) = (Incarnation(incarnation), Incarnation(forgotten));
+        let returning = Returning {
+            incarnation,
+            forgotten,
+            earlier: Vec::new(),
+            device_key: image.device.public(),
+            proof: image.device.sign_rejoin((&incarnation, &forgotten), &speaks),
+            program: "twin".to_owned(),
+        };
+        rejoin(&hub, &returning, NOW)
+    };
+    asks([2; 16], [1; 16]).expect("the first one that comes back goes on");
+    asks([3; 16], [1; 16]).expect_err("the second one is a second machine");
+    let live =
+        |incarnation: [u8; 16]| nodes::is_member(&hub, &Incarnation(incarnation)).expect("it is known");
+    assert!(!live([2; 16]), "both are put out, and a person must look");
+    enrolled(&twin([4; 16]), [2; 8]);
+    asks([3; 16], [1; 16]).expect_err("the other one needs a code of its own");
+    assert!(live([4; 16]), "whoever was enrolled by a person stays in store {own}");
 }

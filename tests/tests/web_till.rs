@@ -6,23 +6,16 @@
 //! with `TRADEPOST_WEB=1`, that is a failure.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use tradepost_tests::browser;
 use tradepost_tests::http::Client;
-use tradepost_tests::process::{Program, TempDir, bin_dir, wait_for};
-
-const CHROMIUMS: [&str; 3] = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+use tradepost_tests::process::{Program, TempDir, wait_for};
 
 #[test]
 fn a_cashier_sells_in_the_browser() {
-    let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web-ui");
-    if let Some(missing) = missing(&web) {
-        let must = ["CI", "TRADEPOST_WEB"].iter().any(|name| std::env::var_os(name).is_some());
-        assert!(!must, "{missing}");
-        eprintln!("skipped: {missing}");
-        return;
-    }
+    let Some(web) = browser::web_ui() else { return };
     let dir = TempDir::new("web-till");
     let mut node = Some(start(dir.path(), "127.0.0.1:0"));
     let url = node.as_ref().map(|node| node.said("http")).unwrap_or_default();
@@ -33,7 +26,7 @@ fn a_cashier_sells_in_the_browser() {
     let vietnam = TempDir::new("web-till-vn");
     let vn = start_with(vietnam.path(), "127.0.0.1:0", "vn-minimart");
 
-    let mut stories = browser(&web, &url, &vn.said("http"));
+    let mut stories = stories(&web, &url, &vn.said("http"));
     let mut answer = stories.stdin.take().expect("stdin is piped");
     let said = BufReader::new(stories.stdout.take().expect("stdout is piped"));
     let listen = url.trim_start_matches("http://").to_owned();
@@ -52,24 +45,9 @@ fn a_cashier_sells_in_the_browser() {
         writeln!(answer, "done").expect("the stories listen");
     }
     let status = stories.wait().expect("the stories end");
-    assert!(status.success(), "{status}; screenshots in {}\n{told}", shots().display());
+    assert!(status.success(), "{status}; screenshots in {}\n{told}", browser::shots().display());
     node.take().expect("it runs").stop(Duration::from_secs(20)).expect("a clean end");
     vn.stop(Duration::from_secs(20)).expect("a clean end");
-}
-
-/// What the machine lacks, in a sentence.
-fn missing(web: &Path) -> Option<String> {
-    let has_node =
-        Command::new("node").arg("--version").stdout(Stdio::null()).status().is_ok_and(|s| s.success());
-    if !has_node {
-        return Some("there is no Node.js: run scripts/web, which fetches it".into());
-    }
-    if !web.join("dist/till.html").exists() || !web.join("node_modules/playwright-core").exists() {
-        return Some("the till page is not built: run scripts/web".into());
-    }
-    let chromium =
-        std::env::var_os("CHROMIUM").is_some() || CHROMIUMS.iter().any(|place| Path::new(place).exists());
-    (!chromium).then(|| "there is no Chromium: install Debian's package, or name one in CHROMIUM".into())
 }
 
 /// A node over the folder; after a kill its port may be held for a moment.
@@ -89,21 +67,16 @@ fn start_with(dir: &Path, listen: &str, catalog: &str) -> Program {
     node.expect("it started")
 }
 
-fn browser(web: &Path, url: &str, url_vn: &str) -> Child {
+fn stories(web: &Path, url: &str, url_vn: &str) -> Child {
     Command::new("node")
         .arg(web.join("e2e/till.mjs"))
         .current_dir(web)
         .env("TRADEPOST_URL", url)
         .env("TRADEPOST_URL_VN", url_vn)
         .env("TRADEPOST_E2E_CONTROL", "1")
-        .env("TRADEPOST_SHOTS", shots())
+        .env("TRADEPOST_SHOTS", browser::shots())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("Node.js starts")
-}
-
-/// Beside the built programs, so that they are looked at and never committed.
-fn shots() -> PathBuf {
-    bin_dir().join("screenshots")
 }

@@ -1,7 +1,7 @@
 /** Stories of the store day: payments that are no cash, the shift, staff and what they allow. They change the till. */
 import assert from 'node:assert/strict';
 import { fingers, lines, openTill, scan, until, untilLines, untilView, URL_OF_NODE } from './browser.mjs';
-import { enter, get, leave, look, MILK, sell, toast } from './walk.mjs';
+import { enter, get, leave, look, MILK, MILK_SKU, sell, toast } from './walk.mjs';
 
 const put = (path, body) => send('PUT', path, body);
 const send = async (method, path, body) => {
@@ -223,6 +223,58 @@ export async function staffAndApprovals({ page }) {
   await page.keyboard.press('F10');
   await untilView(page, 'done');
   await page.keyboard.press('Enter');
+}
+
+/** A code lets another device in; while the till practises it says so, and nothing it makes is a sale. */
+export async function devicesAndTraining({ page }) {
+  await enter(page, 'shift', 'devices');
+  await page.getByRole('button', { name: 'Make a code' }).click();
+  await page.getByText('Type what you call it.').waitFor();
+  await look(page, 'devices');
+  await page.getByLabel('What you call it').fill('Tablet');
+  await page.getByRole('button', { name: 'Make a code' }).click();
+  await page.waitForSelector('[data-testid=pair-code]');
+  const code = (await page.textContent('[data-testid=pair-code]')).trim();
+  const device = await send('POST', '/v1/devices', { code });
+  assert.equal(device.till, 'R1');
+  assert.ok(device.token, 'a token, told this once');
+  await leave(page);
+
+  const { on_hand: before } = await get(`/v1/stock/${MILK_SKU}`);
+  await enter(page, 'shift', 'devices');
+  const tablet = page.locator('[data-testid=devices] li', { hasText: 'Tablet' });
+  await tablet.waitFor();
+  await page.getByRole('button', { name: 'Begin training' }).click();
+  await page.waitForSelector('[data-testid=training]');
+  await look(page, 'training');
+  await leave(page);
+  const number = await sell(page);
+  assert.match(number, /TRAINING/, 'a series of its own');
+  assert.equal((await get(`/v1/stock/${MILK_SKU}`)).on_hand, before, 'no goods moved');
+  await enter(page, 'shift', 'devices');
+  await page.getByRole('button', { name: 'End training' }).click();
+  await page.waitForSelector('[data-testid=training]', { state: 'detached' });
+  await tablet.getByRole('button', { name: 'Shut out' }).click();
+  await tablet.waitFor({ state: 'detached' });
+  await leave(page);
+}
+
+/** Goods that come back without a receipt: the node's cap decides, and says why not. */
+export async function withoutReceipt({ page }) {
+  await page.keyboard.press('F7');
+  await page.waitForSelector('[data-testid=orders]');
+  await page.getByRole('button', { name: 'Without a receipt' }).click();
+  await page.waitForSelector('[data-testid=no-receipt]');
+  await page.locator('[data-testid=no-receipt]').getByRole('button', { name: 'Give the money back' }).click();
+  await page.getByText('Choose what comes back first.').waitFor();
+  await scan(page, MILK);
+  await page.waitForSelector(`[data-testid=no-receipt] [data-sku=${MILK_SKU}]`);
+  await look(page, 'no-receipt');
+  await put('/v1/refund-policy', { no_receipt_max: 500 });
+  await page.locator('[data-testid=no-receipt]').getByRole('button', { name: 'Give the money back' }).click();
+  await page.waitForSelector('[data-testid=order]');
+  assert.match(await page.textContent('[data-testid=order] h3'), /^Refund /);
+  await leave(page);
 }
 
 async function person(page, id, name, pin, role) {

@@ -160,7 +160,7 @@ export async function knowingCustomers({ page }) {
 export async function roomsInVietnamese({ browser, complaints }) {
   const context = await browser.newContext({ viewport: { width: 1024, height: 768 }, locale: 'vi-VN', colorScheme: 'dark', reducedMotion: 'reduce' });
   const page = await openTill(context, complaints);
-  for (const place of ['stock/lookup', 'stock/counts', 'stock/deliveries', 'stock/transfers', 'stock/pickups', 'orders', 'customers', 'shift/now', 'shift/z', 'shift/staff', 'shift/printer', 'status']) {
+  for (const place of ['stock/lookup', 'stock/counts', 'stock/deliveries', 'stock/transfers', 'stock/pickups', 'orders', 'customers', 'shift/now', 'shift/z', 'shift/staff', 'shift/printer', 'shift/devices', 'shift/owed', 'orders/none', 'status']) {
     const [room, part] = place.split('/');
     await page.evaluate((hash) => { location.hash = hash; }, `#/${place}`);
     await page.waitForSelector(`[data-testid=room][data-room=${room}]${part ? `[data-place=${part}]` : ''}`);

@@ -1,4 +1,5 @@
-//! The till page as files in memory: what `scripts/web` built into `dist/`, embedded when the program is compiled.
+//! The till page and the console as files in memory: what `scripts/web` built into `dist/`, embedded when the program is
+//! compiled. A node serves the one, the hub the other.
 //!
 //! Without a built page everything still compiles; `/` then says how to build it (`house.md`, who may know whom:
 //! this crate knows nobody).
@@ -14,6 +15,8 @@ struct Dist;
 const PAGE: &str = "till.html";
 /// What `/display/{till}` serves; the page reads the till from its address.
 const DISPLAY: &str = "display.html";
+/// The console, which only a hub serves.
+const CONSOLE: &str = "admin.html";
 /// Vite puts files here under names that hold a hash of their content, so a name never gets another content.
 const HASHED: &str = "assets/";
 const PLACEHOLDER_PAGE: &str = include_str!("not_built.html");
@@ -44,10 +47,22 @@ pub fn built() -> bool {
 pub fn asset(path: &str) -> Option<Asset> {
     let name = match path.trim_start_matches('/') {
         "" => PAGE,
+        CONSOLE => return None,
         name if name == "display" || name.starts_with("display/") => DISPLAY,
         name => name,
     };
     embedded(name).or_else(|| placeholder(name))
+}
+
+/// The file under a path of the hub's site: the console at `/`, and what it loads; `None` where there is none, and for `/`
+/// where no console was built.
+#[must_use]
+pub fn console(path: &str) -> Option<Asset> {
+    match path.trim_start_matches('/') {
+        "" => embedded(CONSOLE),
+        PAGE | DISPLAY | CONSOLE => None,
+        name => embedded(name),
+    }
 }
 
 fn embedded(name: &str) -> Option<Asset> {
@@ -111,9 +126,16 @@ mod tests {
     }
 
     #[test]
+    fn a_node_serves_no_console_and_a_hub_no_till() {
+        assert!(asset("/admin.html").is_none());
+        assert!(console("/till.html").is_none() && console("/display.html").is_none());
+        assert_eq!(console("/").is_some(), built());
+    }
+
+    #[test]
     fn only_hashed_names_are_kept_for_good() {
         for name in Dist::iter() {
-            let file = asset(&name).expect("what is listed is there");
+            let file = embedded(&name).expect("what is listed is there");
             assert_eq!(file.immutable, name.starts_with("assets/"), "{name}");
             assert_ne!(file.mime, "application/octet-stream", "{name} has no media type");
         }
@@ -129,12 +151,13 @@ mod tests {
     #[test]
     fn no_page_needs_an_inline_script_or_style() {
         // The node's content security policy is `default-src 'self'`.
-        let page = asset("/").expect("a page");
-        let text = String::from_utf8(page.bytes.into_owned()).expect("UTF-8");
-        assert!(!text.contains("<style") && !text.contains(" style="), "inline style");
-        for script in text.split("<script").skip(1) {
-            let tag = script.split('>').next().unwrap_or_default();
-            assert!(tag.contains("src="), "inline script: {tag}");
+        for page in [asset("/"), asset("/display"), console("/")].into_iter().flatten() {
+            let text = String::from_utf8(page.bytes.into_owned()).expect("UTF-8");
+            assert!(!text.contains("<style") && !text.contains(" style="), "inline style");
+            for script in text.split("<script").skip(1) {
+                let tag = script.split('>').next().unwrap_or_default();
+                assert!(tag.contains("src="), "inline script: {tag}");
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use super::recovering::Verdict;
 use super::resolve::{self, Court, Sitting};
-use super::{Code, Fault, hub_log, recovering, stores as app_stores, waits};
+use super::{Code, Fault, hub_log, recovering, relive, stores as app_stores, waits};
 use crate::db::authors::{self, Author};
 use crate::db::recovery::{self, BarrierRow};
 use crate::db::stores::{self, Store};
@@ -114,6 +114,7 @@ pub(super) fn begin(
     let mut barrier = Barrier::open(id, at, purpose, &terms, known.clone()).map_err(refused)?;
     // The hub is a member: from this transaction on it takes nothing more of the frozen logs.
     if let Some(own) = terms.hub() {
+        let known = resolve::applied(tx, &barrier.frozen, known)?;
         barrier.answer(own, known).map_err(refused)?;
     }
     recovery::add_barrier(tx, id, store.no, &written(&barrier)?, now)?;
@@ -172,7 +173,7 @@ fn cap_only(tx: &mut Tx<'_>, store: i64, court: &Court, at: Tau) -> Result<(), F
     Ok(())
 }
 
-fn as_wait(why: &WaitRefusal) -> Fault {
+pub(super) fn as_wait(why: &WaitRefusal) -> Fault {
     let (code, until) = match why {
         WaitRefusal::LeaseNotExpired { until, .. } => (Code::LeaseNotExpired, until.ms),
         WaitRefusal::WaitNotOver { until, .. } => (Code::WaitNotOver, until.ms),
@@ -278,7 +279,8 @@ pub fn hear(hub: &Hub, store: i64, who: &Incarnation, word: &BarrierWord, now: U
         let heard = match word {
             BarrierWord::Reply { barrier: id, heads } if *id == barrier.id => {
                 let cap = |head: &HeadMark| (head.incarnation, Cap { seq: head.seq, hash: head.hash });
-                barrier.answer(*who, heads.iter().map(cap).collect())
+                let heads = resolve::applied(tx, &barrier.frozen, heads.iter().map(cap).collect())?;
+                barrier.answer(*who, heads)
             }
             BarrierWord::Ack { barrier: id } if *id == barrier.id => barrier.ack(*who),
             _ => return Ok(()),
@@ -387,8 +389,10 @@ fn close(
 ) -> Result<(), Fault> {
     lock_streams(tx, store.no)?;
     for cap in barrier.caps() {
-        if let Some(author) = authors::find(tx, &cap.incarnation)? {
+        let Some(author) = authors::find(tx, &cap.incarnation)? else { continue };
+        if recovery::cap(tx, author.no)?.is_none() {
             recovery::set_cap(tx, author.no, &Cap { seq: cap.seq, hash: cap.hash })?;
+            relive::take_back(tx, store.no, &author, cap.seq)?;
         }
     }
     let decided =

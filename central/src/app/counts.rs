@@ -15,6 +15,7 @@ use tradepost_sync::clock::UtcMs;
 use tradepost_sync::count::{Count, Fold, Movement, latest};
 use tradepost_sync::effects::{self, Effects};
 use tradepost_sync::event::Event;
+use tradepost_sync::ids::Hash;
 use tradepost_sync::rights::{Standing, burn};
 
 /// Events read at a time.
@@ -98,11 +99,23 @@ pub fn follow(
     }
     let mut again = BTreeSet::new();
     for (seq, body) in counted {
-        if let Body::StockCounted(counted) = body {
-            let sku = names.booked(&counted.sku);
-            counts::add(tx, booking.store, &sku, booking.author, *seq)?;
-            again.insert(sku);
+        match body {
+            Body::StockCounted(counted) => {
+                let sku = names.booked(&counted.sku);
+                counts::add(tx, booking.store, &sku, booking.author, *seq)?;
+                again.insert(sku);
+            }
+            Body::BranchCut(cut) => {
+                if let Some(author) = authors::find(tx, &cut.incarnation)? {
+                    db_said::note_fork(tx, booking.store, author.no, cut.fork.seq)?;
+                    again.extend(beyond_a_fork(tx, booking.store)?);
+                }
+            }
+            _ => {}
         }
+    }
+    if db_said::forks(tx, booking.store)?.contains_key(&booking.author) {
+        again.extend(beyond_a_fork(tx, booking.store)?);
     }
     again.extend(overtaken(tx, booking, judged)?);
     let mut changed = Vec::new();
@@ -110,6 +123,17 @@ pub fn follow(
         changed.extend(fold_again(tx, booking.store, sku, names, now)?);
     }
     Ok(changed)
+}
+
+/// Items of which a count holds a head behind a place where streams part: which branch that is on may show only now.
+fn beyond_a_fork(tx: &mut Tx<'_>, store: i64) -> Result<BTreeSet<String>, Fault> {
+    let mut found = BTreeSet::new();
+    for row in counts::all(tx, store)? {
+        if load_judged(tx, row.author, row.seq)?.is_some_and(|(_, beyond)| beyond) {
+            found.insert(row.sku);
+        }
+    }
+    Ok(found)
 }
 
 /// Items that another transaction has put on another count since this booking was judged: it held the stock's row until
@@ -172,8 +196,13 @@ fn fold_again(
     Ok(Some(StockNow { sku: sku.to_owned(), on_hand, row_version }))
 }
 
-/// The count at a place of a stream.
+/// The count at a place of a stream, its cut judged by where streams part.
 pub(super) fn load(tx: &mut Tx<'_>, author: i64, seq: u64) -> Result<Option<Count>, Fault> {
+    Ok(load_judged(tx, author, seq)?.map(|(count, _)| count))
+}
+
+/// The same, and whether its cut holds a head behind such a place.
+fn load_judged(tx: &mut Tx<'_>, author: i64, seq: u64) -> Result<Option<(Count, bool)>, Fault> {
     let Some(author) = authors::by_no(tx, author)?.filter(Author::moves_stock) else { return Ok(None) };
     let Some(stored) = events::from(tx, author.no, seq, 1)?.pop() else { return Ok(None) };
     let counted = |event: Event| -> Option<Box<StockCounted>> {
@@ -182,8 +211,30 @@ pub(super) fn load(tx: &mut Tx<'_>, author: i64, seq: u64) -> Result<Option<Coun
             _ => None,
         }
     };
-    let counted = Event::read(&stored.bytes).ok().and_then(counted);
-    Ok(counted.map(|counted| Count::of(author.incarnation, seq, &counted)))
+    let Some(counted) = Event::read(&stored.bytes).ok().and_then(counted) else { return Ok(None) };
+    let mut count = Count::of(author.incarnation, seq, &counted);
+    let beyond = judge_cut(tx, author.store, &counted, &mut count)?;
+    Ok(Some((count, beyond)))
+}
+
+/// A head of a branch that fell counts only up to where the streams part (`model.md` §3, Forks); whether there is a head
+/// behind such a place at all.
+fn judge_cut(tx: &mut Tx<'_>, store: i64, counted: &StockCounted, count: &mut Count) -> Result<bool, Fault> {
+    let forks = db_said::forks(tx, store)?;
+    if forks.is_empty() {
+        return Ok(false);
+    }
+    let (mut parted, mut stands) = (BTreeMap::new(), BTreeMap::new());
+    for head in counted.cut_start.iter().chain(&counted.cut_end) {
+        let Some(author) = authors::find(tx, &head.incarnation)? else { continue };
+        let Some(fork) = forks.get(&author.no).copied().filter(|fork| head.seq > *fork) else { continue };
+        parted.insert(head.incarnation, fork);
+        // What the canonical branch doesn't reach stands on none.
+        let hash = events::hash_at(tx, author.no, head.seq)?.unwrap_or(Hash::ZERO);
+        stands.insert((head.incarnation, head.seq), hash);
+    }
+    count.settle_branches(|i, seq| stands.get(&(*i, seq)).copied(), |i| parted.get(i).copied());
+    Ok(!parted.is_empty())
 }
 
 fn each_movement(

@@ -2,42 +2,49 @@
 //! or a rebuild (`facts.md` §2 column "out", §3).
 
 use super::books::tender_kind;
+use super::stock_fan_out;
 use crate::stream::CloudEvent;
+use crate::stream::schema::KINDS;
 use prost::Message;
-use tradepost_commerce::document::{CatalogVersion, SaleDocument, Sku, Tender, TenderKind, TenderState};
+use tradepost_commerce::document::{
+    CatalogVersion, LineKind, SaleDocument, Sku, Tender, TenderKind, TenderState,
+};
 use tradepost_proto::{catalog, inventory, order, payment, shift};
 use tradepost_sync::body::{
     Body, CashDirection, DrawerFloat, RefundCommitted, SaleCommitted, SettledAs, ShiftClosed, ZTax, ZTender,
 };
 use tradepost_sync::catalog::{Change, Entry};
-use tradepost_sync::effects::{self, MovementKind};
 use tradepost_sync::event::{Envelope, Event};
 use tradepost_sync::ids::Id;
 
-const ORDERS: &str = "tradepost.sales.order.v1";
-const MOVEMENTS: &str = "tradepost.inventory.movement.v1";
-const PAYMENTS: &str = "tradepost.payments.payment.v1";
+pub(super) const ORDERS: &str = "tradepost.sales.order.v1";
+pub(super) const MOVEMENTS: &str = "tradepost.inventory.movement.v1";
+pub(super) const PAYMENTS: &str = "tradepost.payments.payment.v1";
 const SHIFTS: &str = "tradepost.sales.shift.v1";
 const PRODUCTS: &str = "tradepost.catalog.product.v1";
 
 /// Gathers a fact's records; each takes the next place.
-struct Records {
-    fact: String,
-    source: String,
-    time: i64,
-    trace: [u8; 16],
-    list: Vec<CloudEvent>,
+pub(super) struct Records {
+    pub(super) fact: String,
+    pub(super) source: String,
+    pub(super) time: i64,
+    pub(super) trace: [u8; 16],
+    pub(super) list: Vec<CloudEvent>,
 }
 
 /// Where a record goes and what orders it there.
-struct To<'a> {
-    topic: &'static str,
-    key: String,
-    subject: &'a str,
+pub(super) struct To<'a> {
+    pub(super) topic: &'static str,
+    pub(super) key: String,
+    pub(super) subject: &'a str,
 }
 
 impl Records {
-    fn say(&mut self, name: &str, schema: &'static str, to: To<'_>, data: &impl Message) {
+    pub(super) fn say(&mut self, name: &str, schema: &'static str, to: To<'_>, data: &impl Message) {
+        debug_assert!(
+            KINDS.iter().any(|kind| (kind.name, kind.topic, kind.schema) == (name, to.topic, schema)),
+            "{name} is not described in stream/schema.rs"
+        );
         let id = format!("{}-{}", self.fact, self.list.len());
         self.list.push(CloudEvent {
             traceparent: traceparent(self.trace, &id),
@@ -80,12 +87,13 @@ pub fn event(store: &str, moves: bool, bytes: &[u8]) -> Vec<CloudEvent> {
         _ => {}
     }
     if moves {
-        movements_said(&mut records, store, &event, &body);
+        stock_fan_out::promise_ended(&mut records, store, &body);
+        stock_fan_out::movements(&mut records, store, &event, &body);
     }
     records.list
 }
 
-fn document_id(body: &Body) -> Option<Id> {
+pub(super) fn document_id(body: &Body) -> Option<Id> {
     match body {
         Body::SaleCommitted(sale) => Some(sale.sale_id),
         Body::RefundCommitted(refund) => Some(refund.refund_id),
@@ -118,6 +126,7 @@ fn sale_said(records: &mut Records, store: &str, sale: &SaleCommitted, wall: i64
         tax: sale.document.outcome.tax.0,
         total: sale.document.outcome.settlement.total.0,
         rounding: sale.document.outcome.settlement.rounding.0,
+        tenders: tenders_said(&inputs.tenders, sale.document.outcome.settlement.change.0),
     };
     let to = To { topic: ORDERS, key: store.to_owned(), subject: &id };
     let created = order::v1::OrderCreated { document: Some(document) };
@@ -132,7 +141,7 @@ fn sale_said(records: &mut Records, store: &str, sale: &SaleCommitted, wall: i64
     payments_said(records, store, &id, inputs.rules.currency.code(), &inputs.tenders, change);
 }
 
-fn sale_lines(document: &SaleDocument) -> Vec<order::v1::Line> {
+pub(super) fn sale_lines(document: &SaleDocument) -> Vec<order::v1::Line> {
     let line = |(input, outcome): (
         &tradepost_commerce::document::LineInput,
         &tradepost_commerce::document::LineOutcome,
@@ -148,6 +157,10 @@ fn sale_lines(document: &SaleDocument) -> Vec<order::v1::Line> {
             tax: outcome.tax.0,
             tax_category: input.tax.category.clone(),
             tax_ppm: input.tax.ppm,
+            liability_pool: match &input.kind {
+                LineKind::Liability { pool } => pool.clone(),
+                LineKind::Goods | LineKind::Service => String::new(),
+            },
         }
     };
     document.inputs.lines.iter().zip(&document.outcome.lines).map(line).collect()
@@ -171,6 +184,7 @@ fn refund_said(records: &mut Records, store: &str, refund: &RefundCommitted, wal
             tax: outcome.tax.0,
             tax_category: input.tax.category.clone(),
             tax_ppm: input.tax.ppm,
+            liability_pool: String::new(),
         }
     };
     let document = order::v1::Document {
@@ -189,6 +203,7 @@ fn refund_said(records: &mut Records, store: &str, refund: &RefundCommitted, wal
         tax: outcome.tax.0,
         total: outcome.settlement.total.0,
         rounding: outcome.settlement.rounding.0,
+        tenders: tenders_said(&inputs.tenders, 0),
     };
     let original_sale_id =
         inputs.original.as_ref().map(|sale| Id(sale.sale_id).to_string()).unwrap_or_default();
@@ -196,6 +211,23 @@ fn refund_said(records: &mut Records, store: &str, refund: &RefundCommitted, wal
     let to = To { topic: ORDERS, key: store.to_owned(), subject: &id };
     records.say("order.refunded", "tradepost.order.v1.OrderRefunded", to, &data);
     payments_said(records, store, &id, inputs.rules.currency.code(), &inputs.tenders, 0);
+}
+
+/// What a document was paid with; the change comes out of the first cash.
+fn tenders_said(tenders: &[Tender], change: i64) -> Vec<order::v1::Tender> {
+    let mut change = change;
+    let mut said = Vec::new();
+    for paid in tenders {
+        let unsettled = match paid.state {
+            TenderState::Stored | TenderState::Unconfirmed => true,
+            TenderState::Declined | TenderState::Voided => continue,
+            _ => false,
+        };
+        let given_back = if paid.kind == TenderKind::Cash { std::mem::take(&mut change) } else { 0 };
+        let amount = paid.amount.0.saturating_sub(given_back);
+        said.push(order::v1::Tender { kind: tender_kind(&paid.kind).to_owned(), amount, unsettled });
+    }
+    said
 }
 
 /// One record for each tender whose money is taken; the change comes out of the first cash.
@@ -222,6 +254,7 @@ fn payments_said(
             amount: paid.amount.0.saturating_sub(given_back),
             currency: currency.to_owned(),
             reference: paid.reference.clone().unwrap_or_default(),
+            settles: false,
         };
         let to = To { topic: PAYMENTS, key: order_id.to_owned(), subject: order_id };
         records.say("payment.processed", "tradepost.payment.v1.PaymentProcessed", to, &data);
@@ -241,6 +274,7 @@ fn settled_said(records: &mut Records, store: &str, settled: &tradepost_sync::bo
                 amount: settled.amount.0,
                 currency: String::new(),
                 reference: settled.reference.clone().unwrap_or_default(),
+                settles: true,
             };
             records.say("payment.processed", "tradepost.payment.v1.PaymentProcessed", to, &data);
         }
@@ -336,38 +370,6 @@ fn z_said(store: String, till: String, z: &ShiftClosed) -> shift::v1::ZClosed {
         counted,
         recovered: z.recovered,
         supplement_of: z.supplement_of.unwrap_or(0),
-    }
-}
-
-/// Per movement one record, in the order of the fact's lines.
-fn movements_said(records: &mut Records, store: &str, event: &Event, body: &Body) {
-    let Ok(effects) = effects::of(&event.envelope, body) else { return };
-    let reference = document_id(body).map(|id| id.to_string()).unwrap_or_default();
-    for moved in &effects.ledger {
-        let data = inventory::v1::StockMoved {
-            store: store.to_owned(),
-            sku: moved.sku.0.clone(),
-            units: moved.units,
-            kind: movement(moved.kind).to_owned(),
-            reference: reference.clone(),
-        };
-        let to = To { topic: MOVEMENTS, key: format!("{store}/{}", moved.sku), subject: &moved.sku.0 };
-        records.say("stock.moved", "tradepost.inventory.v1.StockMoved", to, &data);
-    }
-}
-
-fn movement(kind: MovementKind) -> &'static str {
-    match kind {
-        MovementKind::Sale => "sale",
-        MovementKind::Return => "return",
-        MovementKind::Waste => "waste",
-        MovementKind::Receipt => "receipt",
-        MovementKind::TransferOut => "transfer_out",
-        MovementKind::TransferIn => "transfer_in",
-        MovementKind::Adjustment => "adjustment",
-        MovementKind::Count => "count",
-        MovementKind::PickUp => "pick_up",
-        MovementKind::Opening => "opening",
     }
 }
 

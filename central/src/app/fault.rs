@@ -79,6 +79,26 @@ pub enum Code {
     HubRecovering,
     /// The hub doesn't recover.
     NotRecovering,
+    /// The cart is at another version, or comes to another total.
+    CartChanged,
+    /// The cart has become an order.
+    CartClosed,
+    /// The engine doesn't sell what is in the cart.
+    CartRefused,
+    /// The coupon isn't good here or now.
+    CouponRefused,
+    /// There is no valid session behind the shopper's token.
+    SessionRefused,
+    /// Address or password is wrong.
+    LoginRefused,
+    /// Too many wrong passwords.
+    LoginLocked,
+    /// The order has come to its end.
+    OrderEnded,
+    /// The payment is in a state that doesn't allow it.
+    PaymentState,
+    /// A notice that the provider didn't sign.
+    NoticeRefused,
     /// The configured engine doesn't serve this call yet.
     EngineNotReady,
     /// The database's disk is full.
@@ -277,6 +297,21 @@ pub const CODES: &[(Code, &str, u16, &str)] = &[
         "The hub's database was put back: until its nodes were heard it gives and promises nothing.",
     ),
     (Code::NotRecovering, "NOT_RECOVERING", 409, "The hub does not recover: there is nothing to attest."),
+    (
+        Code::CartChanged,
+        "CART_CHANGED",
+        409,
+        "The cart has changed, or comes to another total: read it again and show it.",
+    ),
+    (Code::CartClosed, "CART_CLOSED", 409, "The cart has become an order: begin another one."),
+    (Code::CartRefused, "CART_REFUSED", 422, "What is in the cart can't be sold; the detail says why."),
+    (Code::CouponRefused, "COUPON_REFUSED", 422, "The coupon is unknown, used up, or not good here and now."),
+    (Code::SessionRefused, "SESSION_REFUSED", 401, "Send a shopper's valid token as a bearer token."),
+    (Code::LoginRefused, "LOGIN_REFUSED", 401, "Address or password is wrong."),
+    (Code::LoginLocked, "LOGIN_LOCKED", 429, "Too many wrong passwords in a row: try again later."),
+    (Code::OrderEnded, "ORDER_ENDED", 409, "The order has come to its end; the detail says which."),
+    (Code::PaymentState, "PAYMENT_STATE", 409, "The payment's state doesn't allow it; the detail says why."),
+    (Code::NoticeRefused, "NOTICE_REFUSED", 401, "The notice carries no good and recent signature."),
     (Code::EngineNotReady, "ENGINE_NOT_READY", 501, "The configured engine doesn't serve this call yet."),
     (Code::DiskFull, "DISK_FULL", 507, "The database's disk is full; reads work on."),
     (Code::Unavailable, "UNAVAILABLE", 503, "The database is busy or can't be reached; ask again."),

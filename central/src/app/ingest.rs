@@ -205,7 +205,7 @@ fn book(
                 if withheld && let Body::RightsGranted(granted) = &body {
                     flag_withheld(tx, author, event, granted, now)?;
                 }
-                if matches!(body, Body::StockCounted(_)) {
+                if matches!(body, Body::StockCounted(_) | Body::BranchCut(_)) {
                     counted.push((event.envelope.seq, body.clone()));
                 }
                 bodies.push(body);
@@ -241,7 +241,9 @@ fn book(
         objects::note(tx, author.store, &names, &bodies, touched, now)?;
     }
     look_over(tx, author, &names, &bodies, now)?;
+    super::pools::heard(tx, author, &bodies, now)?;
     super::shifts::heard(tx, author, new, now)?;
+    super::stored::heard(tx, author, new)?;
     if author.role == Role::Hub {
         relive::heard(tx, author, new, now)?;
     }

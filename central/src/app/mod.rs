@@ -1,14 +1,20 @@
 //! What the hub does, one file an intention: load, decide, save, in one transaction. Only here is anything written.
 
+pub mod accounts;
 pub mod aliases;
 pub mod audit;
 pub mod barrier;
 pub mod batches;
 pub mod books;
+pub mod burns;
+pub mod carts;
 pub mod catalog;
+pub mod checkout;
 pub mod counts;
+pub mod coupons;
 pub mod custody;
 pub mod customers;
+pub mod days;
 pub mod deliveries;
 pub mod enrol;
 pub mod export;
@@ -26,6 +32,8 @@ pub mod nodes;
 pub mod objects;
 pub mod openings;
 pub mod orders;
+pub mod payments;
+pub mod pools;
 pub mod prices;
 pub mod products;
 pub mod promotions;
@@ -41,12 +49,17 @@ pub mod review;
 pub mod said;
 pub mod shelf;
 pub mod shifts;
+pub mod staff;
 pub mod state_hash;
 pub mod stock;
+mod stock_fan_out;
+pub mod stored;
 pub mod stores;
+pub mod takeover;
 pub mod totals;
 pub mod transfers;
 pub mod waits;
+pub mod web_fan_out;
 
 pub use fault::{Code, Fault, FieldFault};
 

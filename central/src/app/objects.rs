@@ -3,7 +3,7 @@
 
 use super::books::Names;
 use super::{Fault, deliveries, exposure, transfers};
-use crate::db::{Tx, reservations, review};
+use crate::db::{Tx, burns, reservations, review, web_orders};
 use std::collections::BTreeSet;
 use tradepost_sync::body::{Body, SaleCommitted};
 use tradepost_sync::clock::UtcMs;
@@ -33,6 +33,11 @@ pub fn note(
                 touched.insert(names.booked(&done.sku));
                 end(tx, store, done.reservation, "expired", now)?;
             }
+            Body::RightsBurnt(burnt) => {
+                if let Some(asked) = burnt.asked_by {
+                    burns::answer(tx, store, asked, burnt.units, now)?;
+                }
+            }
             Body::SaleCommitted(sale) => handed_over(tx, store, sale, now)?,
             Body::DeliveryReceived(delivery) => deliveries::received(tx, store, names, delivery, now)?,
             Body::TransferShipped(transfer) => transfers::shipped(tx, store, names, transfer, now)?,
@@ -45,6 +50,7 @@ pub fn note(
 
 fn end(tx: &mut Tx<'_>, store: i64, id: Id, state: &str, now: UtcMs) -> Result<(), Fault> {
     reservations::end(tx, id, state, now)?;
+    web_orders::hold_ended(tx, id, now)?;
     exposure::ended(tx, store, id, now)
 }
 
@@ -59,6 +65,7 @@ fn handed_over(tx: &mut Tx<'_>, store: i64, sale: &SaleCommitted, now: UtcMs) ->
             review::add(tx, store, "handed_over_late", &id.to_string(), &detail, now)?;
         }
         reservations::sold(tx, *id, sale.sale_id)?;
+        web_orders::hold_ended(tx, *id, now)?;
     }
     Ok(())
 }

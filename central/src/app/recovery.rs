@@ -2,6 +2,7 @@
 
 use super::barrier::{self, Outcome};
 use super::resolve::{self, Court, Sitting};
+use super::takeover::{self, Orphan};
 use super::{Code, Fault, stores as app_stores, waits};
 use crate::db::Tx;
 use crate::db::authors::{self, Author, Role, State};
@@ -22,6 +23,8 @@ pub struct Recovery {
     pub lost: Vec<Lost>,
     /// Items that wait.
     pub items: Vec<Item>,
+    /// What lost or long silent nodes alone could finish.
+    pub objects: Vec<Orphan>,
     /// The barrier that is open.
     pub barrier: Option<Open>,
     /// The last one that is over.
@@ -125,13 +128,14 @@ pub fn of_store(hub: &Hub, code: &str, now: UtcMs) -> Result<Recovery, Fault> {
         decided.iter().for_each(|one| waiting.extend(one.columns.keys().copied()));
         let lost = lost(tx, store.no, &authors, &court, &waiting, now)?;
         let items = decided.iter().filter_map(item).collect();
+        let objects = takeover::orphans(tx, store.no, &present, at)?;
         let names = authors.into_iter().map(|author| (author.incarnation, author.name)).collect();
         let barrier = match barrier::current(tx, store.no)? {
             Some(barrier) => Some(open(tx, store.no, &barrier, &names, &present)?),
             None => None,
         };
         let last = rows::last(tx, store.no)?.map(over).transpose()?;
-        Ok(Recovery { store: store.code, lost, items, barrier, last })
+        Ok(Recovery { store: store.code, lost, items, objects, barrier, last })
     })
 }
 

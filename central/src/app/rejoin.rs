@@ -5,7 +5,7 @@
 use super::{Code, Fault, fence};
 use crate::db::authors::{self, Author, NewAuthor, Role, State};
 use crate::db::stores::{self, Store};
-use crate::db::{Tx, review};
+use crate::db::{Tx, enrolments, review};
 use crate::hub::{After, Hub};
 use tradepost_sync::clock::UtcMs;
 use tradepost_sync::ids::Incarnation;
@@ -77,6 +77,11 @@ fn decide(
         State::Live | State::Quarantined if its_own => {
             take_in(tx, after, hub, &store, &last, who, now)?;
             Ok(None)
+        }
+        // A person has said by a code which machine is the right one: what another says later puts it out no more, or two
+        // machines with one key would fence each other for ever.
+        State::Live if enrolments::by_code(tx, last.incarnation)? => {
+            Ok(Some("another machine with this key was enrolled since: enrol this one with a new code"))
         }
         State::Live => {
             two_machines(tx, after, hub, &store, &last, who, now)?;

@@ -1,47 +1,95 @@
 //! The relay: from the outbox to the stream, per stream in order by its gapless seq; marked after it was sent, so a
-//! crash in between sends again under the same ids (`facts.md` §3).
+//! crash in between sends again under the same ids (`facts.md` §3). A stream is leased with an epoch: who comes back
+//! late is fenced by Kafka, which knows each stream's producer by one name, and by the mark, which asks for the epoch.
 
 use super::{Fault, fan_out};
 use crate::db::authors;
 use crate::db::outbox::{self, Source};
 use crate::db::{Tx, events, stores};
 use crate::hub::Hub;
-use crate::stream::{CloudEvent, Stream};
+use crate::stream::{CloudEvent, Lane, Stream};
 
 /// Outbox rows of one send.
 const ROWS: usize = 200;
 
-/// Sends what waits, one portion of each stream. How many outbox rows went out; 0 where nothing waits.
-pub fn run_once(hub: &Hub) -> Result<u64, Fault> {
-    if matches!(hub.stream, Stream::Embedded(_)) {
-        return Ok(0);
-    }
-    let waiting = hub.db.read(|tx| Ok::<_, Fault>(outbox::waiting(tx)?))?;
-    let mut sent = 0;
-    for (stream, relayed) in waiting {
-        sent += relay(hub, stream, relayed)?;
-    }
-    Ok(sent)
+/// How long a relay holds a stream without saying so again.
+const LEASE_MS: i64 = 15_000;
+/// Under this name the database keeps what this hub is called among others on a cluster.
+const HUB: &str = "relay_hub";
+
+/// One process that relays.
+#[derive(Clone, Debug)]
+pub struct Relay {
+    /// Its own name, made at its start.
+    holder: String,
+    /// What the hub is called on the cluster.
+    hub: String,
 }
 
-fn relay(hub: &Hub, stream: i64, relayed: u64) -> Result<u64, Fault> {
-    let (rows, records) = hub.db.read(|tx| {
-        let rows = outbox::after(tx, stream, relayed, ROWS)?;
-        let mut records = Vec::new();
-        for row in &rows {
-            records.extend(records_of(tx, row.source)?);
+impl Relay {
+    /// A relay of this hub. `luck` is fresh random bytes.
+    ///
+    /// # Errors
+    /// [`Fault`] of the database.
+    pub fn new(hub: &Hub, luck: [u8; 16]) -> Result<Self, Fault> {
+        let holder: String = luck.iter().map(|b| format!("{b:02x}")).collect();
+        let named = hub.db.write(|tx| {
+            if let Some(known) = stores::meta(tx, HUB)? {
+                return Ok::<_, Fault>(known);
+            }
+            stores::set_meta(tx, HUB, &holder)?;
+            Ok(holder.clone())
+        })?;
+        Ok(Self { holder, hub: named })
+    }
+
+    /// Sends what waits, one portion of each stream whose lease it has or gets. How many outbox rows went out; 0 where
+    /// nothing waits for it.
+    ///
+    /// # Errors
+    /// [`Fault`]: the database, or the stream that took nothing.
+    pub fn run_once(&self, hub: &Hub) -> Result<u64, Fault> {
+        if matches!(hub.stream, Stream::Embedded(_)) {
+            return Ok(0);
         }
-        Ok::<_, Fault>((rows, records))
-    })?;
-    let Some(last) = rows.last() else { return Ok(0) };
-    hub.stream.send(&records).map_err(Fault::internal)?;
-    hub.write(|tx, _| Ok(outbox::relayed(tx, stream, last.seq)?))?;
-    metrics::counter!("tradepost_relayed_records_total").increment(u64::try_from(records.len()).unwrap_or(0));
-    Ok(u64::try_from(rows.len()).unwrap_or(0))
+        let waiting = hub.db.read(|tx| Ok::<_, Fault>(outbox::waiting(tx)?))?;
+        let mut sent = 0;
+        for (stream, _) in waiting {
+            let now = hub.db.now()?;
+            let lease =
+                hub.db.write(|tx| Ok::<_, Fault>(outbox::lease(tx, stream, &self.holder, now, LEASE_MS)?))?;
+            if let Some((epoch, relayed)) = lease {
+                sent += self.relay(hub, stream, epoch, relayed)?;
+            }
+        }
+        Ok(sent)
+    }
+
+    fn relay(&self, hub: &Hub, stream: i64, epoch: u64, relayed: u64) -> Result<u64, Fault> {
+        let (rows, records) = hub.db.read(|tx| {
+            let rows = outbox::after(tx, stream, relayed, ROWS)?;
+            let mut records = Vec::new();
+            for row in &rows {
+                records.extend(records_of(tx, row.source)?);
+            }
+            Ok::<_, Fault>((rows, records))
+        })?;
+        let Some(last) = rows.last() else { return Ok(0) };
+        let lane = Lane { stream, epoch, hub: &self.hub };
+        hub.stream.send(lane, &records).map_err(Fault::internal)?;
+        let marked = hub.write(|tx, _| Ok(outbox::relayed(tx, stream, last.seq, (&self.holder, epoch))?))?;
+        if !marked {
+            tracing::info!(stream, "another relay has taken the stream over");
+            return Ok(0);
+        }
+        metrics::counter!("tradepost_relayed_records_total")
+            .increment(u64::try_from(records.len()).unwrap_or(0));
+        Ok(u64::try_from(rows.len()).unwrap_or(0))
+    }
 }
 
 /// What an outbox row says outward: a pure function of the fact.
-fn records_of(tx: &mut Tx<'_>, source: Source) -> Result<Vec<CloudEvent>, Fault> {
+pub(crate) fn records_of(tx: &mut Tx<'_>, source: Source) -> Result<Vec<CloudEvent>, Fault> {
     match source {
         Source::Event { author, seq } => {
             let Some(stored) = events::from(tx, author, seq, 1)?.into_iter().find(|e| e.seq == seq) else {
@@ -51,6 +99,7 @@ fn records_of(tx: &mut Tx<'_>, source: Source) -> Result<Vec<CloudEvent>, Fault>
             let store = stores::by_no(tx, author.store)?.ok_or_else(|| Fault::internal("no such store"))?;
             Ok(fan_out::event(&store.code, author.moves_stock(), &stored.bytes))
         }
+        Source::Web { order, step } => super::web_fan_out::records(tx, order, step),
         Source::Catalog { version, .. } => {
             let mut records = Vec::new();
             let new = crate::db::products::first_in(tx, version)?;

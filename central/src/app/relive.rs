@@ -246,10 +246,11 @@ fn caps(tx: &mut Tx<'_>, store: i64, closed: &BarrierClosed) -> Result<(), Fault
 }
 
 /// Cells of events that were booked before their author's cap was known again, and stand behind it, fall away.
-fn take_back(tx: &mut Tx<'_>, store: i64, author: &Author, cap: u64) -> Result<(), Fault> {
-    if !author.moves_stock() {
+pub(super) fn take_back(tx: &mut Tx<'_>, store: i64, author: &Author, cap: u64) -> Result<(), Fault> {
+    if !author.moves_stock() || author.head.seq <= cap {
         return Ok(());
     }
+    let withheld = events::first_unapplied(tx, author.no)?;
     let names = Names::new(enrolments::aliases(tx, store)?);
     let own = match stores::by_no(tx, store)? {
         Some(store) => authors::by_no(tx, store.hub_author)?.map(|own| own.incarnation),
@@ -269,6 +270,8 @@ fn take_back(tx: &mut Tx<'_>, store: i64, author: &Author, cap: u64) -> Result<(
                     Cell::Used => [0, units, 0, 0],
                     Cell::Overdrawn => [0, 0, units, 0],
                     Cell::Settled => [0, 0, 0, units],
+                    // What was given away behind an event that is not applied was never counted.
+                    Cell::Given(_) if withheld.is_some_and(|first| first < event.envelope.seq) => continue,
                     Cell::Given(to) => {
                         recoveries::take_back_gift(tx, store, &sku, author.no, &to, units)?;
                         if Some(to) == own {

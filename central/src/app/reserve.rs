@@ -1,8 +1,8 @@
 //! Reservations: a web order takes of what the hub has borrowed, under one row's lock, and never waits for a store
 //! (`model.md` §2, §5). Whoever has custody ends it, once.
 
-use super::hub_log::{self, append};
-use super::{Code, Fault, exposure, grants, products, recovering, relive, request_hash, stores};
+use super::hub_log::append;
+use super::{Code, Fault, exposure, grants, products, recovering, relive, request_hash, resolve, stores};
 use crate::db::authors::{self, Author, Role, State};
 use crate::db::reservations::{self, Reservation};
 use crate::db::stores::Store;
@@ -14,14 +14,13 @@ use tradepost_commerce::document::Sku;
 use tradepost_commerce::money::Money;
 use tradepost_sync::body::{
     Body, CustodyMoved, CustodyObject, Moved, ReservationCancelled, ReservationExpired, ReservationOpened,
-    RightsGranted, RosterChanged,
+    RightsGranted,
 };
 use tradepost_sync::clock::{Tau, UtcMs};
 use tradepost_sync::cover::{Cover, Occasion, cover as core_cover};
 use tradepost_sync::custody::{Custody, End, end_reservation};
 use tradepost_sync::ids::{Id, Incarnation};
 use tradepost_sync::limits::PLAUSIBLE_UNITS_MAX;
-use tradepost_sync::terms::Terms;
 
 /// Most characters of an order's number.
 const REFERENCE_CHARS_MAX: usize = 200;
@@ -95,6 +94,85 @@ pub fn open(hub: &Hub, wanted: &Wanted, now: Tau) -> Result<Shown, Fault> {
         exposure::look(tx, store.no, &BTreeSet::from([wanted.sku.clone()]), now.ms)?;
         shown(tx, row)
     })
+}
+
+/// Opens reservations of one store together, in a transaction of the caller's: all or none. The hub holds them until it
+/// hands them over. `wanted` goes by ascending item, each item once: so rows are locked in one order everywhere.
+pub(super) fn open_all(
+    tx: &mut Tx<'_>,
+    after: &mut After,
+    hub: &Hub,
+    store: &Store,
+    wanted: &[Wanted],
+    now: Tau,
+) -> Result<(), Fault> {
+    recovering::must_not_be(tx, store.no)?;
+    let own = custodian(tx, store, Some("hub"))?;
+    let (mut facts, mut touched) = (Vec::new(), BTreeSet::new());
+    for one in wanted {
+        check(one, now)?;
+        let free = lent::locked(tx, store.no, &one.sku)?;
+        let free = covering(tx, store, &one.sku, free)?.free;
+        if free < one.units {
+            let detail = format!("{} of {} asked, the hub may promise {free}", one.units, one.sku);
+            return Err(Fault::refused(Code::RightsShort, detail));
+        }
+        let row = row_of(one, store.no, request_hash(one), now);
+        reservations::insert(tx, &row)?;
+        facts.push(opened(one, &row, own));
+        touched.insert(one.sku.clone());
+    }
+    append(tx, after, hub, store, &facts, now.ms)?;
+    exposure::look(tx, store.no, &touched, now.ms)
+}
+
+/// Cancels those of a store's reservations that the hub still holds, in a transaction of the caller's.
+pub(super) fn cancel_all(
+    tx: &mut Tx<'_>,
+    after: &mut After,
+    hub: &Hub,
+    store: &Store,
+    known: &[Reservation],
+    now: UtcMs,
+) -> Result<(), Fault> {
+    let mut facts: Vec<Body> = Vec::new();
+    for one in known {
+        let (_, held) = standing(tx, one)?;
+        let Ok(own) = must_hold(tx, store, one, &held) else { continue };
+        let (reservation, sku, units) = (one.id, Sku(one.sku.clone()), one.units);
+        let (custody, moved) = end_reservation(&held, &own, false, End::Cancelled, one.sale.is_some(), units)
+            .map_err(|refusal| Fault::refused(Code::ReservationEnded, refusal.to_string()))?;
+        facts.push(ReservationCancelled { reservation, sku, units, moved, custody }.into());
+    }
+    if facts.is_empty() { Ok(()) } else { append(tx, after, hub, store, &facts, now) }
+}
+
+/// Hands those of a store's reservations that the hub still holds to the store's latest node, in a transaction of the
+/// caller's.
+pub(super) fn hand_over_all(
+    tx: &mut Tx<'_>,
+    after: &mut After,
+    hub: &Hub,
+    store: &Store,
+    known: &[Reservation],
+    now: UtcMs,
+) -> Result<(), Fault> {
+    let to = custodian(tx, store, None)?;
+    let mut facts: Vec<Body> = Vec::new();
+    for one in known {
+        let (_, custody) = standing(tx, one)?;
+        let Ok(from) = must_hold(tx, store, one, &custody) else { continue };
+        let (object, n) = (CustodyObject::Reservation(one.id), custody.next().n);
+        let moved = CustodyMoved { object, epoch: custody.epoch, n, from, to, basis: Vec::new() };
+        facts.push(moved.into());
+    }
+    if facts.is_empty() { Ok(()) } else { append(tx, after, hub, store, &facts, now) }
+}
+
+/// Whether the hub alone may end a reservation now.
+pub(super) fn hub_holds(tx: &mut Tx<'_>, store: &Store, known: &Reservation) -> Result<bool, Fault> {
+    let (_, custody) = standing(tx, known)?;
+    Ok(must_hold(tx, store, known, &custody).is_ok())
 }
 
 fn check(wanted: &Wanted, now: Tau) -> Result<(), Fault> {
@@ -193,12 +271,10 @@ pub fn custodian(tx: &mut Tx<'_>, store: &Store, named: Option<&str>) -> Result<
 /// locked until the transaction ends. The core decides (`model.md` §2, When rights run out).
 fn covering(tx: &mut Tx<'_>, store: &Store, sku: &str, free: u64) -> Result<Cover, Fault> {
     let rights = stock::rights(tx, store.no, sku, sku)?.remove(sku).unwrap_or_default();
-    let own = authors::by_no(tx, store.hub_author)?.ok_or_else(|| Fault::internal("the store has no H_s"))?;
-    let mut terms = Terms::of_hub(own.incarnation);
-    let members = hub_log::members(tx, store)?;
-    terms.hear(&own.incarnation, &RosterChanged { version: 1, members }.into());
+    let terms = resolve::terms(tx, store, None)?;
+    let own = terms.hub().ok_or_else(|| Fault::internal("the store has no H_s"))?;
     let item = Sku(sku.to_owned());
-    Ok(core_cover(&rights, &terms, &item, &own.incarnation, free, Occasion::StrictPromise))
+    Ok(core_cover(&rights, &terms, &item, &own, free, Occasion::StrictPromise))
 }
 
 /// Before the hub promises, and when it gains rights, it covers what others have sold beyond theirs: goods that have
@@ -264,11 +340,14 @@ pub fn hand_over(hub: &Hub, id: Id, to: Option<&str>, now: Tau) -> Result<Shown,
     })
 }
 
-/// Ends reservations that the hub itself holds and that have run out; how many.
+/// Ends reservations that the hub itself holds and that have run out, and closes those that a locked store handed over
+/// before the hub had taken them; how many.
 pub fn sweep(hub: &Hub, now: Tau) -> Result<u64, Fault> {
     let due = hub.db.read(|tx| {
         let mut due = Vec::new();
-        for known in reservations::run_out(tx, now, SWEEP_MAX)? {
+        let run_out = reservations::run_out(tx, now, SWEEP_MAX)?.into_iter().map(|one| (one, End::Expired));
+        let handed_over = reservations::handed_over(tx, SWEEP_MAX)?.into_iter().map(|one| (one, End::Closed));
+        for (known, end) in run_out.chain(handed_over).collect::<Vec<_>>() {
             let object = super::custody::name(&CustodyObject::Reservation(known.id))?;
             let custody = stock::custody_seen(tx, known.store, &object)?;
             let store = crate::db::stores::by_no(tx, known.store)?;
@@ -276,16 +355,16 @@ pub fn sweep(hub: &Hub, now: Tau) -> Result<u64, Fault> {
                 && !recovering::is(tx, store.no)?
                 && must_hold(tx, &store, &known, &custody).is_ok()
             {
-                due.push((store.code, known));
+                due.push((store.code, known, end));
             }
         }
         Ok::<_, Fault>(due)
     })?;
     let mut ended = 0;
-    for (store, known) in due {
+    for (store, known, end) in due {
         let done = hub.write(|tx, after| {
             let known = find(tx, known.id)?;
-            release(tx, after, hub, &known, End::Expired, now.ms)
+            release(tx, after, hub, &known, end, now.ms)
         });
         match done {
             Ok(()) => ended += 1,

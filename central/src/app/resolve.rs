@@ -6,6 +6,7 @@ use crate::db::stores::Store;
 use crate::db::{Tx, counts, events, recoveries, recovery, stock};
 use std::collections::{BTreeMap, BTreeSet};
 use tradepost_commerce::document::Sku;
+use tradepost_commerce::tender_life::is_pool;
 use tradepost_sync::barrier::{Case, Column, Heads, Settlement, decide};
 use tradepost_sync::body::{BarrierClosed, BarrierOpened, Body, RosterChanged};
 use tradepost_sync::clock::{Tau, UtcMs};
@@ -16,7 +17,7 @@ use tradepost_sync::rights::Rights;
 use tradepost_sync::terms::{Cap, Terms};
 
 /// Above every item's code.
-const LAST: &str = "\u{10ffff}";
+pub(super) const LAST: &str = "\u{10ffff}";
 /// Events read at a time.
 const PAGE: u64 = 64;
 
@@ -53,6 +54,23 @@ pub fn terms(tx: &mut Tx<'_>, store: &Store, open: Option<(Id, Vec<Incarnation>)
 pub fn heads(tx: &mut Tx<'_>, store: i64) -> Result<Heads, Fault> {
     let marks = authors::of_store(tx, store)?.into_iter().filter_map(|author| author.mark());
     Ok(marks.map(|mark| (mark.incarnation, Cap { seq: mark.seq, hash: mark.hash })).collect())
+}
+
+/// What somebody holds of lost logs, as a barrier takes it: an event whose effects are not applied counts as not held, so
+/// that the cap comes to lie before it (`model.md` §6).
+pub fn applied(tx: &mut Tx<'_>, frozen: &BTreeSet<Incarnation>, mut heads: Heads) -> Result<Heads, Fault> {
+    for lost in frozen {
+        let Some(author) = authors::find(tx, lost)? else { continue };
+        let Some(first) = events::first_unapplied(tx, author.no)? else { continue };
+        if heads.get(lost).is_none_or(|head| head.seq < first) {
+            continue;
+        }
+        match events::hash_at(tx, author.no, first - 1)? {
+            Some(hash) => heads.insert(*lost, Cap { seq: first - 1, hash }),
+            None => heads.remove(lost),
+        };
+    }
+    Ok(heads)
 }
 
 /// Whether a log is held up to its signed retirement, and no cap lies before that: then its column is exact. Before a
@@ -128,7 +146,7 @@ impl Court {
             rights: stock::rights(tx, store, "", LAST)?,
             resolved: recovery::resolved(tx, store, "", LAST)?,
             out,
-            unapplied: recovery::unapplied(tx, store)?,
+            unapplied: recovery::unapplied(tx, store, sitting == Sitting::Before)?,
         })
     }
 
@@ -151,7 +169,10 @@ impl Court {
             let Out { recovered, capped } = *out;
             (*f, Column { rights: rights.of(f), overdraw: rights.overdraw_of(f), recovered, capped })
         };
-        waits.map(column).filter(|(_, column)| column.rights != 0 || column.overdraw != 0).collect()
+        // What nobody can count is given back by its log alone (`facts.md` §4, Voucher).
+        let decidable = |column: &Column| column.recovered || !is_pool(sku);
+        let any = |column: &Column| column.rights != 0 || column.overdraw != 0;
+        waits.map(column).filter(|(_, column)| any(column) && decidable(column)).collect()
     }
 
     /// Items about which there is anything to decide: somebody lost has something there, or they were counted.

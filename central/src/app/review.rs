@@ -20,6 +20,26 @@ pub fn list(hub: &Hub, all: bool, after: i64, limit: usize) -> Result<Vec<(Strin
     })
 }
 
+/// Findings of one store and one kind, where they are named, after a number.
+pub fn list_of(
+    hub: &Hub,
+    (store, kind): (Option<&str>, Option<&str>),
+    all: bool,
+    after: i64,
+    limit: usize,
+) -> Result<Vec<(String, Finding)>, Fault> {
+    hub.db.read(|tx| {
+        let no = match store {
+            Some(code) => super::stores::find(tx, code)?.no,
+            None => 0,
+        };
+        let stores = stores::all(tx)?;
+        let code = |no: i64| stores.iter().find(|s| s.no == no).map_or_else(String::new, |s| s.code.clone());
+        let found = review::list_of(tx, (no, kind.unwrap_or_default()), all, after, limit)?;
+        Ok(found.into_iter().map(|f| (code(f.store), f)).collect())
+    })
+}
+
 /// Notes that a person is done with a finding.
 pub fn resolve(hub: &Hub, id: i64, note: &str, now: UtcMs) -> Result<(), Fault> {
     hub.write(|tx, _| match review::resolve(tx, id, note, now)? {
@@ -80,8 +100,9 @@ pub fn quarantined_at(hub: &Hub, who: &Incarnation, seq: u64) -> Result<Vec<Asid
     })
 }
 
-/// Notes that a person is done with what is set aside at a place: it blocks nothing any more, and the hub grants to its
-/// author again. Its effects stay withheld, so its items should be counted. Again it changes nothing.
+/// Notes that a person is done with what is set aside at a place: the hub grants to its author again. Its effects stay
+/// withheld, and barriers resolve and mint nothing until its author is fenced and a barrier has put the cap before it
+/// (`model.md` §6). Again it changes nothing.
 pub fn settle(hub: &Hub, who: &Incarnation, seq: u64, note: &str, now: UtcMs) -> Result<(), Fault> {
     if note.trim().is_empty() {
         return Err(Fault::field("/note", Code::BadValue, "say what was done about it"));

@@ -1,7 +1,7 @@
 //! Zs as the hub hears them: noted with what its own documents come to, and a difference is put before a person
 //! (`facts.md` §2, `shift.closed`; `money.md`, Expected Z report).
 
-use super::{Fault, stores as app_stores};
+use super::{Fault, said, stores as app_stores};
 use crate::db::authors::{self, Author};
 use crate::db::shifts::{self, Wanted, ZRow};
 use crate::db::{Tx, events, review, stores};
@@ -31,6 +31,9 @@ pub struct Report {
 pub fn heard(tx: &mut Tx<'_>, author: &Author, new: &[Event], now: UtcMs) -> Result<(), Fault> {
     for event in new {
         let Ok(Body::ShiftClosed(closed)) = event.body() else { continue };
+        if event.envelope.reissue.is_some() && !said::stands(tx, author, event)? {
+            continue;
+        }
         let till = event.envelope.till.clone().unwrap_or_default();
         let agrees = agrees(tx, author.store, &till, &closed)?;
         let difference = closed.drawers.first().map_or(0, |drawer| drawer.difference.0);

@@ -5,6 +5,7 @@ use crate::db::authors::{self, Author, Role, State};
 use crate::db::{Tx, counts, recovery, reservations, shipments, stock, stores};
 use crate::hub::Hub;
 use std::collections::{BTreeMap, BTreeSet};
+use tradepost_commerce::tender_life::is_pool;
 use tradepost_sync::ids::{Id, Incarnation};
 use tradepost_sync::promise::uncovered;
 use tradepost_sync::rights::{Picture, Rights};
@@ -102,6 +103,29 @@ impl Members {
     }
 }
 
+/// Rows of items after (store, sku); pools stand among them and are none.
+fn goods(
+    tx: &mut Tx<'_>,
+    store: Option<i64>,
+    after: (i64, &str),
+    limit: usize,
+) -> Result<Vec<stock::OnHand>, Fault> {
+    let (mut no, mut last) = (after.0, after.1.to_owned());
+    let mut rows = Vec::new();
+    loop {
+        let page = stock::on_hand(tx, store, (no, &last), limit)?;
+        let is_last = page.len() < limit;
+        if let Some(row) = page.last() {
+            (no, last) = (row.store, row.sku.clone());
+        }
+        rows.extend(page.into_iter().filter(|row| !is_pool(&row.sku)));
+        if is_last || rows.len() >= limit {
+            rows.truncate(limit);
+            return Ok(rows);
+        }
+    }
+}
+
 /// Items after (store, sku), of one store or of all.
 pub fn list(hub: &Hub, store: Option<&str>, after: (i64, &str), limit: usize) -> Result<Vec<Item>, Fault> {
     hub.db.read(|tx| {
@@ -109,7 +133,7 @@ pub fn list(hub: &Hub, store: Option<&str>, after: (i64, &str), limit: usize) ->
             Some(code) => Some(app_stores::find(tx, code)?.no),
             None => None,
         };
-        let rows = stock::on_hand(tx, store, after, limit)?;
+        let rows = goods(tx, store, after, limit)?;
         let mut per_store: BTreeMap<i64, Vec<stock::OnHand>> = BTreeMap::new();
         rows.into_iter().for_each(|row| per_store.entry(row.store).or_default().push(row));
         let mut items = Vec::new();
@@ -154,6 +178,15 @@ fn of_store(tx: &mut Tx<'_>, store: i64, rows: &[stock::OnHand]) -> Result<Vec<I
 pub fn picture(tx: &mut Tx<'_>, store: i64, row: &stock::OnHand) -> Result<Picture, Fault> {
     let found = of_store(tx, store, std::slice::from_ref(row))?.pop();
     Ok(found.map(|item| item.picture).unwrap_or_default())
+}
+
+/// The figures of several items of a store, which are given in their order.
+pub fn pictures(
+    tx: &mut Tx<'_>,
+    store: i64,
+    rows: &[stock::OnHand],
+) -> Result<Vec<(String, Picture)>, Fault> {
+    Ok(of_store(tx, store, rows)?.into_iter().map(|item| (item.sku, item.picture)).collect())
 }
 
 /// One item of a store; nothing on hand where nothing was ever booked.

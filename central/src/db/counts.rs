@@ -43,6 +43,12 @@ pub fn any(tx: &mut Tx<'_>, store: i64) -> Result<bool, DbError> {
     Ok(tx.row("SELECT 1 FROM counts WHERE store = ?1 LIMIT 1", values![store])?.is_some())
 }
 
+/// Every count of a store.
+pub fn all(tx: &mut Tx<'_>, store: i64) -> Result<Vec<Counted>, DbError> {
+    let sql = format!("SELECT {COLUMNS} FROM counts WHERE store = ?1 ORDER BY sku, author, seq");
+    tx.rows(&sql, values![store])?.iter().map(read).collect()
+}
+
 /// Every count of an item of a store.
 pub fn of(tx: &mut Tx<'_>, store: i64, sku: &str) -> Result<Vec<Counted>, DbError> {
     let sql = format!("SELECT {COLUMNS} FROM counts WHERE store = ?1 AND sku = ?2 ORDER BY author, seq");

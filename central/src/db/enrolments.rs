@@ -44,6 +44,11 @@ pub fn use_code(tx: &mut Tx<'_>, hash: Hash, by: Incarnation) -> Result<(), DbEr
     tx.execute("UPDATE enrolment_codes SET used_by = ?2 WHERE code_hash = ?1", values![hash, by]).map(|_| ())
 }
 
+/// Whether an incarnation became a member by a code that somebody carried to it.
+pub fn by_code(tx: &mut Tx<'_>, who: Incarnation) -> Result<bool, DbError> {
+    Ok(tx.row("SELECT store FROM enrolment_codes WHERE used_by = ?1", values![who])?.is_some())
+}
+
 /// Counts a wrong guess against every open code: nobody knows which one was meant.
 pub fn count_try(tx: &mut Tx<'_>, now: UtcMs) -> Result<(), DbError> {
     let sql = "UPDATE enrolment_codes SET tries = tries + 1 WHERE used_by IS NULL AND expires_at > ?1";

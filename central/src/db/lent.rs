@@ -9,6 +9,12 @@ pub fn locked(tx: &mut Tx<'_>, store: i64, sku: &str) -> Result<u64, DbError> {
     tx.row_locked(sql, values![store, sku])?.map_or(Ok(0), |row| row.get(0))
 }
 
+/// What the hub may promise of an item at each store that lent any of it, as it stands.
+pub fn by_store(tx: &mut Tx<'_>, sku: &str) -> Result<Vec<(i64, u64)>, DbError> {
+    let sql = "SELECT store, units FROM hub_rights WHERE sku = ?1 ORDER BY store";
+    tx.rows(sql, values![sku])?.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}
+
 /// Adds to what the hub may promise. Below zero is refused by the row's CHECK.
 pub fn add(tx: &mut Tx<'_>, store: i64, sku: &str, units: i64) -> Result<(), DbError> {
     if units >= 0 {

@@ -6,14 +6,19 @@
 
 pub mod authors;
 pub mod booking;
+pub mod burns;
+pub mod carts;
 pub mod catalog;
+pub mod consumers;
 pub mod counts;
 pub mod customers;
+pub mod days;
 pub mod enrolments;
 pub mod events;
 pub mod lent;
 pub mod orders;
 pub mod outbox;
+pub mod pools;
 pub mod postgres;
 pub mod products;
 pub mod recoveries;
@@ -23,10 +28,16 @@ pub mod review;
 pub mod said;
 pub mod shifts;
 pub mod shipments;
+pub mod shoppers;
 pub mod sqlite;
+pub mod staff;
 pub mod stock;
+pub mod stored;
 pub mod stores;
 mod value;
+pub mod web_orders;
+pub mod web_payments;
+pub mod webhooks;
 
 pub use value::{FromValue, Row, Value};
 

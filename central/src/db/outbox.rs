@@ -25,6 +25,13 @@ pub enum Source {
         /// Its version.
         version: u64,
     },
+    /// A step of a web order.
+    Web {
+        /// The order's number.
+        order: i64,
+        /// The step's number.
+        step: u32,
+    },
 }
 
 /// One row.
@@ -56,6 +63,7 @@ pub fn put(tx: &mut Tx<'_>, stream: i64, seq: u64, source: Source) -> Result<(),
     let (kind, author, of) = match source {
         Source::Event { author, seq } => ("event", author, seq),
         Source::Catalog { epoch, version } => ("catalog", i64::from(epoch), version),
+        Source::Web { order, step } => ("web", order, u64::from(step)),
     };
     let sql = "INSERT INTO outbox (stream, seq, source, author, event_seq) VALUES (?1, ?2, ?3, ?4, ?5)";
     tx.execute(sql, values![stream, seq, kind, author, of]).map(|_| ())
@@ -76,15 +84,48 @@ pub fn after(tx: &mut Tx<'_>, stream: i64, seq: u64, limit: usize) -> Result<Vec
 fn outgoing(row: &Row) -> Result<Outgoing, DbError> {
     let source = match row.get::<String>(1)?.as_str() {
         "event" => Source::Event { author: row.get(2)?, seq: row.get(3)? },
+        "web" => Source::Web { order: row.get(2)?, step: row.get(3)? },
         _ => Source::Catalog { epoch: row.get(2)?, version: row.get(3)? },
     };
     Ok(Outgoing { seq: row.get(0)?, source })
 }
 
-/// Marks a stream as relayed up to `seq`, after it was sent.
-pub fn relayed(tx: &mut Tx<'_>, stream: i64, seq: u64) -> Result<(), DbError> {
+/// Takes or keeps a stream's lease until `now + for_ms`: its epoch, and how far the stream is relayed; none where
+/// somebody else holds it. Each change of hands has an epoch of its own.
+pub fn lease(
+    tx: &mut Tx<'_>,
+    stream: i64,
+    holder: &str,
+    now: i64,
+    for_ms: i64,
+) -> Result<Option<(u64, u64)>, DbError> {
+    let sql = "INSERT INTO relay_leases (stream, holder, epoch, until) VALUES (?1, ?2, 1, ?3) \
+        ON CONFLICT (stream) DO UPDATE SET epoch = relay_leases.epoch + \
+        CASE WHEN relay_leases.holder = excluded.holder THEN 0 ELSE 1 END, \
+        holder = excluded.holder, until = excluded.until \
+        WHERE relay_leases.holder = excluded.holder OR relay_leases.until < ?4 RETURNING epoch";
+    let Some(row) = tx.row(sql, values![stream, holder, now.saturating_add(for_ms), now])? else {
+        return Ok(None);
+    };
+    let epoch = row.get(0)?;
+    let row = tx.row("SELECT relayed FROM outbox_streams WHERE stream = ?1", values![stream])?;
+    row.map(|row| Ok((epoch, row.get(0)?))).transpose()
+}
+
+/// Marks a stream as relayed up to `seq`, after it was sent under a lease; whether the lease still stood.
+pub fn relayed(
+    tx: &mut Tx<'_>,
+    stream: i64,
+    seq: u64,
+    (holder, epoch): (&str, u64),
+) -> Result<bool, DbError> {
+    let sql = "SELECT epoch FROM relay_leases WHERE stream = ?1 AND holder = ?2 AND epoch = ?3";
+    if tx.row_locked(sql, values![stream, holder, epoch])?.is_none() {
+        return Ok(false);
+    }
     let sql = "UPDATE outbox_streams SET relayed = ?2 WHERE stream = ?1 AND relayed < ?2";
-    tx.execute(sql, values![stream, seq]).map(|_| ())
+    tx.execute(sql, values![stream, seq])?;
+    Ok(true)
 }
 
 /// Rows that wait to be relayed, over all streams.

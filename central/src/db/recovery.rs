@@ -169,15 +169,19 @@ pub fn merge(tx: &mut Tx<'_>, store: i64, from: &str, to: &str) -> Result<(), Db
     tx.execute("DELETE FROM resolved WHERE store = ?1 AND sku = ?2", values![store, from]).map(|_| ())
 }
 
-/// An event of a store that is held and whose effects are not applied, up to its author's cap (`model.md` §6). What it
-/// touches can't be known.
-pub fn unapplied(tx: &mut Tx<'_>, store: i64) -> Result<Option<(Incarnation, u64)>, DbError> {
-    let sql = "SELECT a.incarnation, q.seq FROM quarantine q JOIN authors a ON a.author = q.author \
+/// An event of a store that is held and whose effects are not applied, up to its author's cap, whether a person is done
+/// with it or not (`model.md` §6). What it touches can't be known. `before` a barrier whoever is lost and has no cap yet is
+/// left out, as theirs will lie before it.
+pub fn unapplied(tx: &mut Tx<'_>, store: i64, before: bool) -> Result<Option<(Incarnation, u64)>, DbError> {
+    let lost = if before { "AND (c.seq IS NOT NULL OR a.state = 'live')" } else { "" };
+    let sql = format!(
+        "SELECT a.incarnation, q.seq FROM quarantine q JOIN authors a ON a.author = q.author \
         JOIN events e ON e.author = q.author AND e.seq = q.seq AND e.hash = q.hash \
         LEFT JOIN caps c ON c.author = q.author \
-        WHERE a.store = ?1 AND a.role <> 'lone' AND q.effects = 0 AND q.settled_at IS NULL AND (c.seq IS NULL OR q.seq <= c.seq) \
-        ORDER BY q.author, q.seq LIMIT 1";
-    tx.row(sql, values![store])?.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
+        WHERE a.store = ?1 AND a.role <> 'lone' AND q.effects = 0 AND (c.seq IS NULL OR q.seq <= c.seq) {lost} \
+        ORDER BY q.author, q.seq LIMIT 1"
+    );
+    tx.row(&sql, values![store])?.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
 }
 
 /// A delivery to a store that is announced and not over, and that brings an item.

@@ -47,6 +47,24 @@ pub fn list(tx: &mut Tx<'_>, all: bool, after: i64, limit: usize) -> Result<Vec<
     tx.rows(&sql, values![after, limit])?.iter().map(finding).collect()
 }
 
+/// The same of one store (0 for all) and of one kind (empty for all).
+pub fn list_of(
+    tx: &mut Tx<'_>,
+    (store, kind): (i64, &str),
+    all: bool,
+    after: i64,
+    limit: usize,
+) -> Result<Vec<Finding>, DbError> {
+    let open = if all { "" } else { "AND resolved_at IS NULL" };
+    let sql = format!(
+        "SELECT id, kind, store, ref, detail, at, resolved_at, note FROM review WHERE id > ?1 {open} \
+         AND store BETWEEN ?2 AND ?3 AND kind BETWEEN ?4 AND ?5 ORDER BY id LIMIT ?6"
+    );
+    let (first, last) = if store == 0 { (i64::MIN, i64::MAX) } else { (store, store) };
+    let kinds = if kind.is_empty() { ("", "~") } else { (kind, kind) };
+    tx.rows(&sql, values![after, first, last, kinds.0, kinds.1, limit])?.iter().map(finding).collect()
+}
+
 fn finding(row: &Row) -> Result<Finding, DbError> {
     Ok(Finding {
         id: row.get(0)?,

@@ -2,6 +2,7 @@
 
 use super::{DbError, Tx};
 use crate::values;
+use std::collections::BTreeMap;
 use tradepost_sync::ids::{Hash, Incarnation};
 
 /// Who said a fact again, and where.
@@ -36,4 +37,17 @@ pub fn take_off_overdraw(
 ) -> Result<(), DbError> {
     let sql = "UPDATE cells SET overdrawn = overdrawn - ?4 WHERE store = ?1 AND sku = ?2 AND author = ?3";
     tx.execute(sql, values![store, sku, author, units]).map(|_| ())
+}
+
+/// A stream of a store parts here, as a fact tells; the lowest place stays.
+pub fn note_fork(tx: &mut Tx<'_>, store: i64, author: i64, shared: u64) -> Result<(), DbError> {
+    let sql = "INSERT INTO forks (store, author, seq) VALUES (?1, ?2, ?3) \
+        ON CONFLICT (store, author) DO UPDATE SET seq = excluded.seq WHERE excluded.seq < forks.seq";
+    tx.execute(sql, values![store, author, shared]).map(|_| ())
+}
+
+/// Where the streams of a store part, by author.
+pub fn forks(tx: &mut Tx<'_>, store: i64) -> Result<BTreeMap<i64, u64>, DbError> {
+    let rows = tx.rows("SELECT author, seq FROM forks WHERE store = ?1 ORDER BY author", values![store])?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
 }

@@ -3,7 +3,9 @@
 
 use crate::app::batches::{self, Wanted};
 use crate::app::shelf::ShelfMemory;
-use crate::app::{Fault, barrier, catalog, customers, hub_time, ingest, lease, nodes, recovering, review};
+use crate::app::{
+    Fault, barrier, burns, catalog, customers, hub_time, ingest, lease, nodes, recovering, review,
+};
 use crate::config::program;
 use crate::hub::Hub;
 use crate::presence::Present;
@@ -159,6 +161,7 @@ impl Pump {
         self.give(Input::Tick { tau });
         if self.asked_at.is_none_or(|at| at.elapsed() >= ASK_AGAIN) {
             self.ask_of_barrier();
+            self.ask_to_burn();
         }
     }
 
@@ -267,6 +270,7 @@ impl Pump {
 
     fn look_for_news(&mut self) {
         self.ask_of_barrier();
+        self.ask_to_burn();
         self.tell_what_is_aside();
         let Some(Known { store, own, .. }) = self.known().filter(|_| self.session.met()) else { return };
         let (node, put_out) = (self.node, Arc::clone(&self.put_out));
@@ -320,6 +324,15 @@ impl Pump {
         };
         self.asked_at = Some(Instant::now());
         self.beside(move |hub| Ok(barrier::word_for(hub, store, &who)?.map(Input::Barrier)));
+    }
+
+    /// Rights without goods that this node is to burn are asked for: at news, and again until it has answered.
+    fn ask_to_burn(&mut self) {
+        let Some(who) = self.node.filter(|_| self.session.met()) else { return };
+        self.beside(move |hub| {
+            let asks = burns::asks_for(hub, &who)?;
+            Ok((!asks.is_empty()).then_some(Input::AskToBurn(asks)))
+        });
     }
 
     fn hear_of_barrier(&mut self, word: BarrierWord) {

@@ -6,7 +6,9 @@
 )]
 
 pub mod auth;
+mod carts;
 mod catalog;
+mod consumers;
 mod customers;
 mod deliveries;
 mod exports;
@@ -15,6 +17,9 @@ mod hub_recovery;
 mod json;
 mod nodes;
 mod orders;
+mod page;
+mod payments;
+mod pools;
 mod prices;
 pub mod problem;
 mod products;
@@ -23,16 +28,21 @@ mod recovery;
 mod reservations;
 mod review;
 mod shifts;
+mod shop;
+mod staff;
 mod stock;
+mod stored;
 mod stores;
+mod takeovers;
 mod transfers;
+mod web_orders;
 
 use crate::app::{Code, Fault, hub_time};
 use crate::hub::Hub;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, extract::Path};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -86,6 +96,8 @@ pub struct App {
         (name = "catalog", description = "Products, prices, promotions and their delivery"),
         (name = "orders", description = "Documents and what they add up to"),
         (name = "stock", description = "Goods and rights"),
+        (name = "shop", description = "The web shop: shoppers, carts and checkout, each call by a shopper's token"),
+        (name = "web orders", description = "Orders of the web shop, their payments, and coupons"),
         (name = "review", description = "What a person should look at"),
         (name = "exports", description = "NDJSON and hashes"),
         (name = "operations", description = "Health, metrics, version")
@@ -99,6 +111,10 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(stores::read))
         .routes(routes!(stores::read_settings, stores::write_settings))
         .routes(routes!(stores::make_code))
+        .routes(routes!(pools::list, pools::issue))
+        .routes(routes!(staff::list))
+        .routes(routes!(staff::read, staff::write))
+        .routes(routes!(staff::policy, staff::write_policy))
         .routes(routes!(stores::alias))
         .routes(routes!(nodes::list))
         .routes(routes!(products::list))
@@ -114,6 +130,7 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(orders::read))
         .routes(routes!(orders::totals))
         .routes(routes!(orders::series))
+        .routes(routes!(stored::list))
         .routes(routes!(shifts::list))
         .routes(routes!(shifts::read))
         .routes(routes!(stock::list))
@@ -123,6 +140,7 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(recovery::open))
         .routes(routes!(recovery::give_up))
         .routes(routes!(recovery::read))
+        .routes(routes!(takeovers::take_over))
         .routes(routes!(hub_recovery::read))
         .routes(routes!(hub_recovery::attest))
         .routes(routes!(reservations::open, reservations::list))
@@ -138,9 +156,48 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(review::quarantine))
         .routes(routes!(review::quarantined))
         .routes(routes!(review::settle))
+        .routes(routes!(consumers::list))
+        .routes(routes!(consumers::replay))
+        .routes(routes!(consumers::letters))
+        .routes(routes!(consumers::decide))
+        .routes(routes!(consumers::balances))
+        .routes(routes!(consumers::journal))
+        .routes(routes!(consumers::sales))
+        .routes(routes!(consumers::items))
+        .routes(routes!(consumers::closed_days))
+        .routes(routes!(consumers::close_day))
+        .routes(routes!(consumers::webhooks_list, consumers::webhooks_add))
+        .routes(routes!(consumers::webhooks_remove))
         .routes(routes!(exports::state_hash))
         .routes(routes!(exports::events))
         .routes(routes!(exports::orders))
+        .routes(routes!(web_orders::list))
+        .routes(routes!(web_orders::read, web_orders::cancel))
+        .routes(routes!(payments::list))
+        .routes(routes!(payments::read))
+        .routes(routes!(payments::refund))
+        .routes(routes!(payments::put_coupon, payments::read_coupon))
+        .routes(routes!(payments::list_coupons))
+        .routes(routes!(shop::set_price_list))
+}
+
+/// The web shop's door: whoever knocks shows a shopper's token, or gets one; the provider signs its notices.
+fn shop_door() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(shop::guest))
+        .routes(routes!(shop::create))
+        .routes(routes!(shop::log_in))
+        .routes(routes!(shop::current, shop::log_out))
+        .routes(routes!(shop::change_password))
+        .routes(routes!(carts::create, carts::list))
+        .routes(routes!(carts::read))
+        .routes(routes!(carts::add, carts::clear))
+        .routes(routes!(carts::set, carts::remove))
+        .routes(routes!(carts::coupon))
+        .routes(routes!(carts::store))
+        .routes(routes!(web_orders::list_own))
+        .routes(routes!(web_orders::check_out, web_orders::read_own, web_orders::cancel_own))
+        .routes(routes!(payments::hear))
 }
 
 fn open_to_all() -> OpenApiRouter<Arc<App>> {
@@ -157,11 +214,14 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let (_, mut document) = described().split_for_parts();
     let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     let components = document.components.get_or_insert_default();
-    components.add_security_scheme("token", scheme);
+    components.add_security_scheme("token", scheme.clone());
+    components.add_security_scheme("shopper", scheme);
     document.security =
         Some(vec![utoipa::openapi::security::SecurityRequirement::new("token", Vec::<String>::new())]);
     let (_, open) = open_to_all().split_for_parts();
     document.merge(open);
+    let (_, shop) = shop_door().split_for_parts();
+    document.merge(shop);
     document
 }
 
@@ -174,10 +234,14 @@ pub fn openapi_text() -> String {
 pub fn router(app: Arc<App>) -> Router {
     let (guarded, _) = described().split_for_parts();
     let (open, _) = open_to_all().split_for_parts();
+    let (shop, _) = shop_door().split_for_parts();
     guarded
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), auth::check))
         .merge(open)
-        .route("/", get(front_page))
+        .merge(shop)
+        .route("/", get(page::front))
+        .route("/assets/{*name}", get(page::file))
+        .route("/icon.svg", get(page::file))
         .route("/problems/{code}", get(problem_page))
         .merge(SwaggerUi::new("/docs").url("/openapi.json", openapi()))
         .fallback(async || Problem::new(Code::NotFound, "there is nothing at this address", &[]))
@@ -187,10 +251,6 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(middleware::from_fn(auth::check_host))
         .layer(middleware::from_fn(finish))
         .with_state(app)
-}
-
-async fn front_page() -> Html<&'static str> {
-    Html(include_str!("front_page.html"))
 }
 
 async fn problem_page(Path(code): Path<String>) -> Result<String, Problem> {

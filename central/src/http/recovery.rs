@@ -4,6 +4,7 @@ use super::json::Body;
 use super::orders::rfc3339;
 use super::problem::Problem;
 use super::{App, ask, change};
+use crate::app::takeover::Orphan;
 use crate::app::{Code, Fault, barrier, fence, recovery};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -118,6 +119,8 @@ pub(super) struct RecoveryView {
     lost: Vec<LostView>,
     /// Items in which somebody's rights, or a surplus, wait.
     items: Vec<ItemView>,
+    /// What lost or long silent nodes alone could finish: a takeover gives it to somebody else.
+    objects: Vec<ObjectView>,
     /// The barrier that is open.
     barrier: Option<BarrierView>,
     /// The last one that is over.
@@ -166,6 +169,25 @@ pub(super) struct ItemView {
     code: Option<String>,
     /// Why not, as a sentence with its numbers.
     detail: Option<String>,
+}
+
+/// What somebody who is lost or long silent alone could finish.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ObjectView {
+    /// `reservation`, `delivery`, `transfer` or `refund`.
+    kind: &'static str,
+    /// Its id, a UUID; of a refund right the sale's.
+    id: String,
+    /// The number that people know it by, where it has one.
+    reference: String,
+    /// Its custodian, an incarnation.
+    custodian: String,
+    /// The name people know that by.
+    name: String,
+    /// It may be taken over now.
+    wait_over: bool,
+    /// When it may be, RFC 3339, if the hub runs without a break.
+    wait_until: Option<String>,
 }
 
 /// A barrier that is open.
@@ -264,6 +286,7 @@ fn view(shown: recovery::Recovery) -> RecoveryView {
         store: shown.store,
         lost: shown.lost.into_iter().map(lost).collect(),
         items: shown.items.into_iter().map(item).collect(),
+        objects: shown.objects.into_iter().map(object).collect(),
         barrier: shown.barrier.map(open_barrier),
         last_barrier: shown.last.map(last),
     }
@@ -281,6 +304,18 @@ fn lost(one: recovery::Lost) -> LostView {
         recovered: one.recovered,
         held_seq: one.held,
         cap_seq: one.cap,
+    }
+}
+
+fn object(one: Orphan) -> ObjectView {
+    ObjectView {
+        kind: one.kind,
+        id: one.id.to_string(),
+        reference: one.reference,
+        custodian: one.custodian.to_string(),
+        name: one.name,
+        wait_over: one.wait_until.is_none(),
+        wait_until: one.wait_until.map(rfc3339),
     }
 }
 

@@ -59,6 +59,10 @@ pub(super) struct Wanted {
     /// Also those that are done with.
     #[serde(default)]
     all: bool,
+    /// Those of one store, by its code.
+    store: Option<String>,
+    /// Those of one kind, e.g. `refund_overrun`.
+    kind: Option<String>,
     /// Rows of a page, at most 500.
     limit: Option<usize>,
     /// Where the page begins.
@@ -74,7 +78,11 @@ pub(super) async fn list(
 ) -> Result<Json<Page<FindingView>>, Problem> {
     let limit = json::limit(wanted.limit);
     let after = json::place(wanted.cursor.as_deref())?.parse().unwrap_or(0);
-    let found = ask(&app, move |hub, _| review::list(hub, wanted.all, after, limit + 1)).await?;
+    let found = ask(&app, move |hub, _| {
+        let which = (wanted.store.as_deref(), wanted.kind.as_deref());
+        review::list_of(hub, which, wanted.all, after, limit + 1)
+    });
+    let found = found.await?;
     let rows = found.into_iter().map(view).collect();
     Ok(Json(Page::new(rows, limit, |row: &FindingView| row.id.to_string())))
 }
@@ -199,8 +207,8 @@ pub(super) async fn quarantined(
     Ok(Json(Aside { data: list.into_iter().map(aside).collect() }))
 }
 
-/// Notes that a person is done with it: it blocks nothing any more, and its author may be granted to again. Its effects stay
-/// withheld, so its items should be counted.
+/// Notes that a person is done with it: its author may be granted to again. Its effects stay withheld: barriers resolve and
+/// mint nothing until its author is fenced and a barrier has put the cap before it, so fence it and count its items.
 #[utoipa::path(post, path = "/v1/quarantine/{incarnation}/{seq}/settle", tag = "review",
     operation_id = "settleQuarantined",
     params(("incarnation" = String, Path, description = "Who wrote it"), ("seq" = u64, Path, description = "Its seq")),

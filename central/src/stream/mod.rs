@@ -3,10 +3,11 @@
 pub mod cloud_event;
 mod embedded;
 mod kafka;
+pub mod schema;
 
 pub use cloud_event::CloudEvent;
 pub use embedded::Embedded;
-pub use kafka::{BadKafka, Kafka};
+pub use kafka::{BadKafka, Kafka, Lane};
 
 /// The members there are.
 pub enum Stream {
@@ -22,11 +23,11 @@ pub enum Stream {
 pub struct NotSent(pub String);
 
 impl Stream {
-    /// Sends records in order and returns once all of them are durable there.
-    pub fn send(&self, events: &[CloudEvent]) -> Result<(), NotSent> {
+    /// Sends records in order and returns once all of them are durable there; none is seen by readers where it fails.
+    pub fn send(&self, lane: Lane<'_>, events: &[CloudEvent]) -> Result<(), NotSent> {
         match self {
             Self::Embedded(stream) => stream.send(events),
-            Self::Kafka(stream) => stream.send(events),
+            Self::Kafka(stream) => stream.send(lane, events),
         }
     }
 

@@ -22,7 +22,7 @@ fn open(float: i64) -> Shift {
 }
 
 fn at(n: u64) -> Numbered<'static> {
-    Numbered { id: u128::from(n).to_be_bytes(), series: "A", n }
+    Numbered { id: u128::from(n).to_be_bytes(), series: "A", n, again: false }
 }
 
 fn sold(lines: Vec<LineInput>, tenders: Vec<Tender>) -> SaleDocument {
@@ -259,6 +259,28 @@ fn a_recovered_shift_and_its_supplement_add_up() {
     assert_eq!((supplement.z, supplement.supplement_of), (recovered.z + 1, Some(recovered.z)));
     assert_eq!(supplement.drawers[0].difference, Money(-1_000));
     assert_eq!(supplement.after.documents, 2);
+}
+
+/// Two branches of one stream printed the same numbers; what fell is said again, and every document is in the Z once.
+#[test]
+fn numbers_that_were_printed_twice_are_one_range_and_two_documents() {
+    let mut shift = open(5_000);
+    for n in [4, 5] {
+        shift.sale(at(n), &for_ten(vec![cash(1_000)])).unwrap();
+    }
+    for n in [5, 6, 7] {
+        let again = Numbered { again: true, ..at(n) };
+        shift.sale(again, &for_ten(vec![cash(1_000)])).unwrap();
+    }
+    assert!(matches!(
+        shift.sale(at(9), &for_ten(vec![cash(1_000)])),
+        Err(ShiftRefusal::NumberGap { expected: 8, .. })
+    ));
+    let z = closed(shift, 10_000);
+    assert_eq!((z.report.sales_count, documents(&z.report), z.after.documents), (5, 5, 5));
+    let range = &z.report.series[0];
+    assert_eq!((z.report.series.len(), range.first, range.last), (1, 4, 7));
+    assert_eq!(z.drawers[0].expected, Money(10_000));
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub(crate) fn id(n: u64) -> [u8; 16] {
 }
 
 pub(crate) fn take(shift: &mut Shift, n: u64, paper: &Paper) {
-    let which = Numbered { id: id(n), series: "A", n };
+    let which = Numbered { id: id(n), series: "A", n, again: false };
     match paper {
         Paper::Sale(sale) => shift.sale(which, sale).unwrap(),
         Paper::Refund(refund) => shift.refund(which, refund).unwrap(),

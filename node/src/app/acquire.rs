@@ -7,19 +7,22 @@ use super::lookup::scan;
 use super::node::Node;
 use super::problem::{Answer, Stop};
 use super::request::{SaleRequest, Wish};
+use super::voucher;
 use crate::db::incarnations::{self, Known};
 use crate::db::{Fault, catalog, documents, stock};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use tradepost_commerce::basket::Wanted;
 use tradepost_commerce::document::{LineKind, Sku};
+use tradepost_commerce::money::Money;
 use tradepost_commerce::quantity::{Quantity, THOUSAND, Unit};
 use tradepost_commerce::settings::Settings;
+use tradepost_commerce::tender_life::{is_pool, pool_code};
 use tradepost_sync::body::RightsGranted;
 use tradepost_sync::frontier::HeadMark;
 use tradepost_sync::ids::{Id, Incarnation};
 use tradepost_sync::limits::PLAUSIBLE_UNITS_MAX;
-use tradepost_sync::rights;
+use tradepost_sync::rights::{self, Standing};
 use tradepost_sync::session::Acquire;
 
 /// Base units of items that a sale will take.
@@ -51,13 +54,27 @@ pub struct Donor {
 /// A fault.
 pub fn of_sale(conn: &Connection, settings: &Settings, request: &SaleRequest) -> Result<Wants, Fault> {
     let mut wants = Wants::new();
-    if documents::find(conn, &request.id)?.is_some() {
+    let practises = super::training::is_on(conn, request.till.name())?;
+    if practises || documents::find(conn, &request.id)?.is_some() {
         return Ok(wants);
     }
     for line in &request.lines {
         want(conn, settings, &line.wish, line.quantity, &mut wants)?;
     }
+    for tender in &request.tenders {
+        if let Some(draw) = &tender.pool {
+            wants.extend([voucher::wanted(conn, pool_code(&draw.pool).0, tender.amount)?]);
+        }
+    }
     Ok(wants)
+}
+
+/// What paying with a voucher will take of its pool.
+///
+/// # Errors
+/// A fault.
+pub fn of_voucher(conn: &Connection, code: &str, amount: Money) -> Result<Wants, Fault> {
+    Ok(Wants::from([voucher::wanted(conn, code, amount)?]))
 }
 
 /// What a cart will take.
@@ -67,7 +84,7 @@ pub fn of_sale(conn: &Connection, settings: &Settings, request: &SaleRequest) ->
 pub fn of_cart(conn: &Connection, cart: &Id) -> Result<Wants, Fault> {
     let mut wants = Wants::new();
     let cart = match Cart::load(conn, cart) {
-        Ok(cart) if cart.sale.is_none() => cart,
+        Ok(cart) if cart.sale.is_none() && !cart.training => cart,
         Ok(_) | Err(Stop::No(_)) => return Ok(wants),
         Err(Stop::Fault(fault)) => return Err(fault),
     };
@@ -118,8 +135,8 @@ fn add(wants: &mut Wants, sku: &Sku, unit: &Unit, quantity: Quantity) {
 pub fn shorts(conn: &Connection, wants: &Wants) -> Result<Vec<Short>, Fault> {
     let mut shorts = Vec::new();
     for (sku, wanted) in wants {
-        let Some(item) = catalog::by_sku(conn, sku)? else { continue };
-        let units = wanted.saturating_sub(stock::load(conn, item.sku_no)?.rights());
+        let Some(no) = catalog::sku_no(conn, sku)? else { continue };
+        let units = wanted.saturating_sub(stock::load(conn, no)?.rights());
         if (1..=PLAUSIBLE_UNITS_MAX).contains(&units) {
             shorts.push(Short { sku: sku.clone(), units });
         }
@@ -132,15 +149,15 @@ pub fn shorts(conn: &Connection, wants: &Wants) -> Result<Vec<Short>, Fault> {
 /// # Errors
 /// A fault.
 pub fn donors(conn: &Connection, sku: &Sku) -> Result<Vec<Donor>, Fault> {
-    let (Some(item), Some(me)) = (catalog::by_sku(conn, sku)?, incarnations::present(conn)?) else {
+    let (Some(item), Some(me)) = (catalog::sku_no(conn, sku)?, incarnations::present(conn)?) else {
         return Ok(Vec::new());
     };
-    let holders = stock::holders(conn, item.sku_no)?;
+    let holders = stock::holders(conn, item)?;
     let mut donors = Vec::new();
     for known in incarnations::neighbours(conn)? {
         let rights = holders.get(&known.no).and_then(|units| u64::try_from(*units).ok()).unwrap_or(0);
         if rights > 0 {
-            let given = stock::gift(conn, known.no, me.no, item.sku_no)?;
+            let given = stock::gift(conn, known.no, me.no, item)?;
             donors.push(Donor { incarnation: known.id(), rights, given });
         }
     }
@@ -153,13 +170,25 @@ pub fn donors(conn: &Connection, sku: &Sku) -> Result<Vec<Donor>, Fault> {
 /// # Errors
 /// A fault.
 pub fn given_by(conn: &Connection, donor: &Incarnation, sku: &Sku) -> Result<u64, Fault> {
-    let item = catalog::by_sku(conn, sku)?;
+    let item = catalog::sku_no(conn, sku)?;
     let (Some(item), Some(me), Some(donor)) =
         (item, incarnations::present(conn)?, incarnations::find(conn, donor)?)
     else {
         return Ok(0);
     };
-    stock::gift(conn, donor.no, me.no, item.sku_no)
+    stock::gift(conn, donor.no, me.no, item)
+}
+
+/// The number and name here of what a neighbour asks for: an item, or a pool.
+fn asked_for(node: &mut Node, sku: &Sku) -> Answer<Option<(i64, Sku)>> {
+    if is_pool(&sku.0) {
+        return Ok(catalog::sku_no(node.conn(), sku)?.map(|no| (no, sku.clone())));
+    }
+    match node.item(sku) {
+        Ok(item) => Ok(Some((item.item.sku_no, item.item.product.sku.clone()))),
+        Err(Stop::No(_)) => Ok(None),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Gives a neighbour what it lacks to have been given `at_least` in all, within the free rights; asked again it gives
@@ -169,19 +198,16 @@ pub fn given_by(conn: &Connection, donor: &Incarnation, sku: &Sku) -> Result<u64
 /// A fault.
 pub fn give(node: &mut Node, now: Now, to: &Incarnation, asked: &Acquire) -> Answer<Option<HeadMark>> {
     let Some(taker) = incarnations::find(node.conn(), to)?.filter(Known::admitted) else { return Ok(None) };
-    let item = match node.item(&asked.sku) {
-        Ok(item) => item,
-        Err(Stop::No(_)) => return Ok(None),
-        Err(fault) => return Err(fault),
-    };
-    let sku_no = item.item.sku_no;
+    let Some((sku_no, sku)) = asked_for(node, &asked.sku)? else { return Ok(None) };
     let given = stock::gift(node.conn(), node.me.no, taker.no, sku_no)?;
     let row = node.stock(sku_no)?;
     let missing = asked.at_least.saturating_sub(given).min(PLAUSIBLE_UNITS_MAX);
-    let standing = carts::standing(node, &item.item.product.sku, &row)?;
+    let standing = match is_pool(&sku.0) {
+        true => Standing { held: voucher::held(node.conn(), pool_code(&sku.0).0)?, ..node.standing(&row) },
+        false => carts::standing(node, &sku, &row)?,
+    };
     let units = rights::give(&standing, missing);
     if units > 0 {
-        let sku = item.item.product.sku.clone();
         node.write(now, None, None, RightsGranted { sku, to: *to, units }.into())?;
     }
     Ok((given + units > 0).then(|| node.mark()))

@@ -51,6 +51,9 @@ impl Booked {
             Body::SaleCommitted(sale) => {
                 super::tender::states(conn, &sale.sale_id, &sale.document.inputs.tenders)?
             }
+            Body::RefundCommitted(back) => {
+                super::tender::states(conn, &back.refund_id, &back.document.inputs.tenders)?
+            }
             _ => Vec::new(),
         };
         let (no, seq) = events::parts(place);
@@ -64,13 +67,15 @@ fn acked(conn: &Connection, no: i64) -> Result<u64, Fault> {
     Ok(statement.query_row([no], |row| row.get(0)).map(unsigned)?)
 }
 
-/// A sale or refund by its id.
+/// A sale or refund by its id, also one of training.
 ///
 /// # Errors
 /// `NOT_FOUND`, or a fault.
 pub fn find(conn: &Connection, id: &Id) -> Answer<Booked> {
-    let found = documents::find(conn, id)?.ok_or_else(|| no(Code::NotFound, format!("no document {id}")))?;
-    Booked::load(conn, found.place)
+    if let Some(found) = documents::find(conn, id)? {
+        return Booked::load(conn, found.place);
+    }
+    super::training::find(conn, id)?.ok_or_else(|| no(Code::NotFound, format!("no document {id}")))
 }
 
 /// A sale or refund by its number as printed, e.g. `R1-7K2QD-000101`.

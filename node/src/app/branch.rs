@@ -250,13 +250,12 @@ impl Touched {
 }
 
 /// Rights that came from the branch and were used here are made good in the same transaction: `M += d, O += d`, d = −r
-/// (G51).
+/// (G51). Where the streams part is said also where there is nothing to make good but anything was counted: a count may
+/// have had the branch in its cut.
 fn make_good(node: &mut Node, now: Now, known: &Known, cut: &Cut) -> Answer<()> {
-    if known.part == Part::Lost {
-        return Ok(());
-    }
     let mut made_good: BTreeMap<Sku, u64> = BTreeMap::new();
-    for (event, _) in &cut.events {
+    let others = cut.events.iter().filter(|_| known.part != Part::Lost);
+    for (event, _) in others {
         for effect in said::told(event).cells {
             let no = said::item(node, &effect.sku)?;
             let row = node.stock(no)?;
@@ -267,11 +266,12 @@ fn make_good(node: &mut Node, now: Now, known: &Known, cut: &Cut) -> Answer<()> 
             }
         }
     }
-    if made_good.is_empty() {
+    let counted = |(event, _): &(Event, Option<Document>)| matches!(event.body(), Ok(Body::StockCounted(_)));
+    if made_good.is_empty() && !counts::any(node.conn())? && !cut.events.iter().any(counted) {
         return Ok(());
     }
     let made_good: Vec<(Sku, u64)> = made_good.into_iter().collect();
-    tracing::warn!(author = %known.id(), items = made_good.len(), "rights of the branch had been used here");
+    tracing::warn!(author = %known.id(), items = made_good.len(), "a branch was cut off; rights of it were made good");
     node.write(now, None, None, BranchCut { incarnation: known.id(), fork: cut.fork, made_good }.into())?;
     Ok(())
 }
@@ -286,6 +286,9 @@ fn say_again(node: &mut Node, now: Now, cut: &Cut) -> Answer<()> {
     for (event, document) in &cut.events {
         let mark = fork::reissue_of(&event.envelope, event.hash);
         let Some(body) = event.body().ok().filter(|_| due.contains(&mark.hash)) else { continue };
+        if !is_whole_there(cut, event, &body) {
+            continue;
+        }
         let Some(again) = fork::said_again(&body) else { continue };
         let written = node.say_again(now, &event.envelope, again, mark)?;
         if let Body::RefundCommitted(refund) = &written.body
@@ -298,6 +301,18 @@ fn say_again(node: &mut Node, now: Now, cut: &Cut) -> Answer<()> {
         }
     }
     Ok(())
+}
+
+/// A Z of the branch is said again where all of its shift stood there. Else it tells also of what both branches have: that
+/// shift is open again, and its recovered Z will tell of everything.
+fn is_whole_there(cut: &Cut, event: &Event, body: &Body) -> bool {
+    let Body::ShiftClosed(closed) = body else { return true };
+    let envelope = &event.envelope;
+    let opens_it = |(before, _): &(Event, Option<Document>)| {
+        before.envelope.till == envelope.till
+            && matches!(before.body(), Ok(Body::ShiftOpened(opened)) if opened.shift == closed.shift)
+    };
+    closed.opened_by.is_none() && cut.events.iter().any(opens_it)
 }
 
 /// A number that the branch had taken is free again, for the document that was printed with it.

@@ -66,6 +66,9 @@ pub struct Cart {
     /// What its first tender froze (`facts.md` §4, Cart).
     #[serde(default)]
     pub sealed: Option<Box<SaleInputs>>,
+    /// It is one of training: kept here alone, and nothing is promised for it.
+    #[serde(default)]
+    pub training: bool,
 }
 
 impl Cart {
@@ -121,6 +124,7 @@ impl Cart {
             sale: None,
             opened,
             sealed: None,
+            training: false,
         }
     }
 
@@ -129,7 +133,9 @@ impl Cart {
     /// # Errors
     /// `NOT_OWNER` where only its custodian may do that; then nothing was stored. Or a fault.
     pub(crate) fn save(&mut self, node: &mut Node, now: Now) -> Answer<()> {
-        shared_cart::follow(node, now, self)?;
+        if !self.training {
+            shared_cart::follow(node, now, self)?;
+        }
         self.keep(node, now.wall)
     }
 
@@ -162,7 +168,8 @@ pub(crate) fn held(conn: &Connection, but: Option<&Id>) -> Answer<BTreeMap<Sku, 
     let mut held: BTreeMap<Sku, u64> = BTreeMap::new();
     let sealed = in_state(conn, CartState::Tendering, usize::MAX)?;
     // Another till's cart is sealed there, and holds rights there.
-    for cart in sealed.iter().filter(|cart| cart.sealed.is_some() && Some(&cart.id) != but) {
+    for cart in sealed.iter().filter(|cart| cart.sealed.is_some() && !cart.training && Some(&cart.id) != but)
+    {
         let lines = cart.basket.lines.iter().map(|line| &line.input);
         for line in lines.filter(|line| line.kind == LineKind::Goods) {
             let units = line.unit.to_base(line.quantity).ok().and_then(|units| u64::try_from(units.0).ok());
@@ -211,7 +218,8 @@ pub fn open(node: &mut Node, now: Now, new: NewCart) -> Answer<Cart> {
     };
     let basket = Basket { customer: new.customer.map(|c| c.to_string()), list, ..Basket::default() };
     let till = new.till.name().to_owned();
-    let mut cart = Cart { customer: new.customer, basket, ..Cart::blank(id, till, now.wall) };
+    let training = super::training::is_on(node.conn(), &till)?;
+    let mut cart = Cart { customer: new.customer, basket, training, ..Cart::blank(id, till, now.wall) };
     cart.save(node, now)?;
     Ok(cart)
 }
@@ -288,7 +296,11 @@ pub fn discount(
     approved: Option<&Approved>,
 ) -> Answer<Cart> {
     change(node, now, id, |node, cart| {
-        let discount = may_discount(node, discount, Asker { till: &cart.till, approved })?;
+        let given = match line {
+            Some(line) => &cart.basket.lines[cart.line(line)?].input.discounts,
+            None => &cart.basket.order_discounts,
+        };
+        let discount = may_discount(node, given, discount, Asker { till: &cart.till, approved })?;
         match line {
             Some(line) => {
                 let at = cart.line(line)?;

@@ -2,6 +2,7 @@
 
 use super::node::Node;
 use super::problem::{Answer, Code, Stop, no, no_at};
+use super::published;
 use crate::db::{Fault, catalog, catalog_entries, customers, meta, search};
 use rusqlite::Connection;
 use tradepost_commerce::document::{CatalogVersion, Sku};
@@ -123,6 +124,9 @@ fn apply(node: &mut Node, at: CatalogVersion, changes: &[Change]) -> Answer<()> 
         apply_one(node, at, change)?;
     }
     meta::set(node.conn(), "catalog", &at)?;
+    if changes.iter().any(|change| matches!(change, Change::Staff(_) | Change::Policy(_))) {
+        node.forget_desks();
+    }
     Ok(node.catalog_changed()?)
 }
 
@@ -142,6 +146,8 @@ fn apply_one(node: &Node, at: CatalogVersion, change: &Change) -> Result<(), Sto
         Change::Settings(settings) => catalog::put_settings(conn, settings)?,
         Change::Alias { from, to } => catalog::put_alias(conn, from, to)?,
         Change::CustomerList { customer, list } => customers::set_list(conn, customer, list)?,
+        Change::Staff(record) => published::staff(conn, record)?,
+        Change::Policy(policy) => published::policy(conn, policy)?,
     }
     Ok(())
 }

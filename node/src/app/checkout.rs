@@ -10,6 +10,7 @@ use super::reservation::HandedOver;
 use super::sell::{Sold, book, pay, settled};
 use super::shared_cart;
 use super::tender;
+use super::training;
 use std::sync::Arc;
 use tradepost_commerce::document::Tender;
 use tradepost_commerce::money::Money;
@@ -36,10 +37,18 @@ pub fn check_out(node: &mut Node, now: Now, id: &Id, request: CheckoutRequest) -
         return books::find(node.conn(), sale);
     }
     cart.must_be(&[CartState::Open, CartState::Tendering])?;
-    shared_cart::must_be_mine(node, id)?;
     if cart.basket.lines.is_empty() {
         return Err(no(Code::CartEmpty, "there is nothing in the cart"));
     }
+    let till = match &request.till {
+        Some(till) => till.clone(),
+        None => Till::parse(&cart.till)?,
+    };
+    training::same_as_till(node, &cart, till.name())?;
+    if cart.training {
+        return training::check_out(node, now, cart, &till, request);
+    }
+    shared_cart::must_be_mine(node, id)?;
     let rulebook = Arc::clone(&node.rulebook);
     let mut more = request.tenders;
     tender::complete(node, &mut more)?;
@@ -48,10 +57,6 @@ pub fn check_out(node: &mut Node, now: Now, id: &Id, request: CheckoutRequest) -
         // Its first tender froze everything but the tenders.
         Some(sealed) => settled(sealed.as_ref().clone(), tenders, request.expected_total)?,
         None => pay(&cart.basket, &rulebook, now, tenders, request.expected_total)?,
-    };
-    let till = match request.till {
-        Some(till) => till,
-        None => Till::parse(&cart.till)?,
     };
     let sold = Sold {
         id: None,

@@ -8,12 +8,12 @@ use super::picture;
 use super::problem::{Answer, Code, no, no_at};
 use super::said;
 use crate::db::documents::{self, DocumentKind, Entry};
-use crate::db::incarnations::{self, Known};
+use crate::db::incarnations::{self, Known, Part};
 use crate::db::stock::Stock;
 use crate::db::{Fault, branches, burns, catalog, counts, events};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tradepost_commerce::document::Sku;
 use tradepost_sync::body::{Body, CutHead, Moved, RightsBurnt, StockCounted};
@@ -21,9 +21,9 @@ use tradepost_sync::burn::BurnAsk;
 use tradepost_sync::clock::Tau;
 use tradepost_sync::count::{Count, Fold, Movement, latest};
 use tradepost_sync::effects::{self, Effects};
-use tradepost_sync::event::Event;
+use tradepost_sync::event::{Event, hash_of};
 use tradepost_sync::frontier::HeadMark;
-use tradepost_sync::ids::{Id, Incarnation};
+use tradepost_sync::ids::{Hash, Id, Incarnation};
 use tradepost_sync::limits::PLAUSIBLE_UNITS_MAX;
 use tradepost_sync::rights;
 
@@ -110,7 +110,8 @@ pub fn finish(node: &mut Node, now: Now, id: &Id, n: u64, held: &[Held]) -> Answ
     };
     let row = node.stock(sku_no)?;
     let (me, seq) = (node.head.incarnation, node.head.seq + 1);
-    let new = Count::of(me, seq, &fact);
+    let mut new = Count::of(me, seq, &fact);
+    judge_cut(node.conn(), &fact, &mut new)?;
     let fold = fold_with(node.conn(), sku_no, Some(&new))?;
     let counted = Stock { on_hand: figure(fold.on_hand), ..row };
     let shown = picture::of(node.conn(), sku_no, &counted)?;
@@ -267,7 +268,49 @@ pub(crate) fn load(conn: &Connection) -> Result<Standing, Fault> {
 fn of_place(conn: &Connection, place: i64) -> Result<Option<Count>, Fault> {
     let (no, seq) = events::parts(place);
     let Some(author) = incarnations::by_no(conn, no)?.filter(Known::moves_stock) else { return Ok(None) };
-    Ok(counted(conn, place)?.map(|counted| Count::of(author.id(), seq, &counted)))
+    let Some(counted) = counted(conn, place)? else { return Ok(None) };
+    let mut count = Count::of(author.id(), seq, &counted);
+    judge_cut(conn, &counted, &mut count)?;
+    Ok(Some(count))
+}
+
+/// A head of a branch that fell counts only up to where the streams part (`model.md` §3, Forks).
+fn judge_cut(conn: &Connection, counted: &StockCounted, count: &mut Count) -> Result<(), Fault> {
+    let forks = branches::forks(conn)?;
+    if forks.is_empty() {
+        return Ok(());
+    }
+    let (mut parted, mut stands) = (BTreeMap::new(), BTreeMap::new());
+    for head in counted.cut_start.iter().chain(&counted.cut_end) {
+        let Some(author) = incarnations::find(conn, &head.incarnation)? else { continue };
+        let Some(fork) = forks.get(&author.no).copied().filter(|fork| head.seq > *fork) else { continue };
+        parted.insert(head.incarnation, fork);
+        // What the canonical branch doesn't reach stands on none.
+        let held = events::bytes(conn, events::place(author.no, head.seq))?;
+        let hash = held.map_or(Hash::ZERO, |bytes| hash_of(&bytes));
+        stands.insert((head.incarnation, head.seq), hash);
+    }
+    count.settle_branches(|i, seq| stands.get(&(*i, seq)).copied(), |i| parted.get(i).copied());
+    Ok(())
+}
+
+/// A stream that parts somewhere has grown, or where it parts was told: counts that stand on another cut now are folded
+/// again.
+///
+/// # Errors
+/// A fault.
+pub(crate) fn judge_again(node: &mut Node) -> Result<(), Fault> {
+    let mut changed = BTreeSet::new();
+    for row in counts::latest(node.conn())? {
+        let mut known = Vec::new();
+        for row in counts::of(node.conn(), row.sku)? {
+            known.extend(of_place(node.conn(), row.place)?);
+        }
+        if node.stands_on_other(row.sku, latest(&known)) {
+            changed.insert(row.sku);
+        }
+    }
+    changed.into_iter().try_for_each(|sku| stand_again(node, sku))
 }
 
 /// An event that may be a count: then its item is folded again on whatever count is the latest now.
@@ -275,6 +318,11 @@ fn of_place(conn: &Connection, place: i64) -> Result<Option<Count>, Fault> {
 /// # Errors
 /// A fault.
 pub(crate) fn note(node: &mut Node, place: i64, body: &Body) -> Result<(), Fault> {
+    if let Body::BranchCut(cut) = body {
+        let parted = incarnations::intern(node.conn(), &cut.incarnation, Part::Other)?;
+        branches::note_fork(node.conn(), parted, cut.fork.seq)?;
+        return judge_again(node);
+    }
     let Body::StockCounted(counted) = body else { return Ok(()) };
     let sku_no = stands_for(node.conn(), &counted.sku)?;
     counts::add(node.conn(), place, sku_no)?;

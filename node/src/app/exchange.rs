@@ -10,7 +10,9 @@ use super::request::{ExchangeRequest, hash_of, same_request};
 use super::sell::{self, Sold};
 use super::staff::Approved;
 use super::tender;
+use super::tender_paper::{self, Step};
 use crate::db::documents::{self, DocumentKind};
+use tradepost_commerce::document::Tender;
 use tradepost_commerce::money::Money;
 use tradepost_commerce::refund_right::exchange as internal;
 use tradepost_sync::ids::Id;
@@ -50,7 +52,7 @@ pub fn exchange(
     now: Now,
     request: &ExchangeRequest,
     approved: Option<&Approved>,
-) -> Answer<Exchanged> {
+) -> Answer<Step<Exchanged>> {
     let hash = hash_of(request);
     let (refund_id, sale_id) = ids(&request.id);
     if let (Some(back), Some(out)) =
@@ -59,21 +61,32 @@ pub fn exchange(
         let back = same_request(&back, DocumentKind::Refund, hash)?;
         let out = same_request(&out, DocumentKind::Sale, hash)?;
         let (refund, sale) = (Booked::load(node.conn(), back)?, Booked::load(node.conn(), out)?);
-        return Ok(Exchanged { refund, sale });
+        return Ok(Step::Done(Exchanged { refund, sale }));
     }
     // All refusals of the sale come before the refund is written.
     let basket = sell::fill_basket(node, now, &request.sale, approved).map_err(in_sale)?;
     let (inputs, due) = sell::ready_to_pay(node, now, &basket).map_err(in_sale)?;
     sell::may_promise(node, &inputs, &request.id).map_err(in_sale)?;
-    let decided = refund::decide(node, now, &request.refund, approved, Some(due.total)).map_err(in_refund)?;
+    let mut decided =
+        refund::decide(node, now, &request.refund, approved, Some(due.total)).map_err(in_refund)?;
     let given_back = Money(decided.document.outcome.settlement.total.0.saturating_neg());
     let (_, pays) = internal(given_back, due.total).map_err(|e| sell::bad_money(&e))?;
-    let mut tenders = vec![pays];
     let mut more = request.sale.tenders.clone();
     tender::complete(node, &mut more)?;
-    tenders.extend(more);
-    let document = sell::settled(inputs, tenders, request.sale.expected_total)?;
+    let with_more = |more: &[Tender]| [std::slice::from_ref(&pays), more].concat();
+    // Whether it would do is known before anybody's card is touched.
+    sell::settled(inputs.clone(), with_more(&more), request.sale.expected_total)?;
     let till = &request.refund.till;
+    let (back, out) = (&mut decided.document, &mut more);
+    let mut asks = tender_paper::give_back(node, now, till.name(), &refund_id, back)?;
+    if asks.is_none() {
+        asks = tender_paper::take(node, now, till.name(), &sale_id, 1, out)?;
+    }
+    if let Some(asks) = asks {
+        return Ok(Step::Asks(asks));
+    }
+    let document = sell::settled(inputs, with_more(&more), request.sale.expected_total)?;
+    let given = document.inputs.tenders.clone();
     let paper = Paper {
         id: refund_id,
         request: hash,
@@ -94,7 +107,8 @@ pub fn exchange(
         exchange: Some(request.id),
     };
     let sale = sell::book(node, now, sold)?;
-    Ok(Exchanged { refund, sale })
+    tender_paper::claimed(node, sale_id, &given)?;
+    Ok(Step::Done(Exchanged { refund, sale }))
 }
 
 fn in_sale(stop: Stop) -> Stop {

@@ -197,6 +197,9 @@ pub(super) fn take_in(
     node.other_has_grown(batch.end());
     node.head.hlc = node.head.hlc.observe(head.hlc, now.wall);
     node.touch();
+    if branches::forks(node.conn())?.contains_key(&known.no) {
+        super::count::judge_again(node)?;
+    }
     node.settle(now, gained)?;
     Ok(Applied::Done(batch.end()))
 }

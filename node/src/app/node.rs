@@ -3,35 +3,34 @@
 //! What is read again and again (items, settings, stock, numbers) is kept in memory; nothing else writes the file,
 //! so what is kept is right until a group is given up. It runs without its thread too: `begin`, requests, `commit`.
 
+mod rulebook;
+mod writing;
+
+pub use rulebook::{Rulebook, ShelfItem, catalog_version};
+
 use super::clock::{Clock, Now};
 use super::count;
 use super::lease::Tenure;
 use super::problem::{Answer, Code, no};
-use super::shift_desk::{self, Desks};
-use crate::db::catalog::Item;
+use super::shift_desk::Desks;
 use crate::db::directory::Directory;
 use crate::db::incarnations::{self, Part};
 use crate::db::sidecar::Sidecar;
 use crate::db::stock::Stock;
 use crate::db::{Db, Fault, catalog, documents, events, meta, stock};
-use jiff::tz::TimeZone;
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tradepost_commerce::checkout::Counter;
-use tradepost_commerce::document::{CatalogVersion, Sku, StaffId};
-use tradepost_commerce::price_book::PriceBook;
-use tradepost_commerce::promotion::Promotion;
-use tradepost_commerce::settings::Settings;
+use tradepost_commerce::document::Sku;
 use tradepost_commerce::time::UtcMs;
-use tradepost_sync::body::{Body, ReceiptNumber, RightsSettled};
-use tradepost_sync::count::{Count, Movement};
-use tradepost_sync::effects::{self, Cell, Effects, LedgerEffect};
-use tradepost_sync::event::{Envelope, Event, Head, Reissue, Stamp};
+use tradepost_sync::body::{Body, ReceiptNumber};
+use tradepost_sync::count::Count;
+use tradepost_sync::event::{Event, Head};
 use tradepost_sync::frontier::HeadMark;
 use tradepost_sync::ids::Incarnation;
 use tradepost_sync::lease::Clocks;
-use tradepost_sync::rights::{self, Standing};
+use tradepost_sync::rights::Standing;
 use tradepost_sync::signing::Device;
 
 /// Items kept in memory; when there are more, all are let go.
@@ -44,28 +43,6 @@ const PAGES_MAX: u32 = 4_294_967_294;
 
 /// Where random bytes come from.
 pub type Luck = Box<dyn FnMut() -> [u8; 32] + Send>;
-
-/// The rules of the counter: settings, promotions and the catalog they come from.
-#[derive(Debug)]
-pub struct Rulebook {
-    /// The store's settings.
-    pub settings: Settings,
-    /// Its time zone.
-    pub zone: TimeZone,
-    /// All promotions.
-    pub promotions: Vec<Promotion>,
-    /// The catalog's version.
-    pub catalog: CatalogVersion,
-}
-
-/// An item with its prices.
-#[derive(Debug)]
-pub struct ShelfItem {
-    /// The product and its numbers.
-    pub item: Item,
-    /// Its prices.
-    pub book: PriceBook,
-}
 
 /// The incarnation that writes now.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +71,8 @@ pub struct Written {
 /// The node. See the module.
 pub struct Node {
     pub(crate) directory: Directory,
+    /// The ballast lies in the directory: else only what ends a till's day may write.
+    has_ballast: bool,
     pub(crate) db: Db,
     pub(crate) sidecar: Sidecar,
     pub(crate) device: Device,
@@ -117,6 +96,8 @@ pub struct Node {
     pub(crate) desks: Desks,
     /// Branches that were cut off since the start.
     cuts: u64,
+    /// Number of the last change of a cart that came from elsewhere.
+    merged_carts: u64,
     /// The lease and what goes with it.
     pub(super) tenure: Tenure,
 }
@@ -127,6 +108,7 @@ pub type Others = BTreeMap<Incarnation, HeadMark>;
 /// What [`super::start`] found, for [`Node::assemble`].
 pub(crate) struct Parts {
     pub(crate) directory: Directory,
+    pub(crate) has_ballast: bool,
     pub(crate) db: Db,
     pub(crate) sidecar: Sidecar,
     pub(crate) device: Device,
@@ -136,13 +118,14 @@ pub(crate) struct Parts {
 
 impl Node {
     pub(crate) fn assemble(parts: Parts) -> Result<Self, Fault> {
-        let Parts { directory, db, sidecar, device, luck, clock } = parts;
+        let Parts { directory, has_ballast, db, sidecar, device, luck, clock } = parts;
         let rulebook = Arc::new(Rulebook::load(db.conn())?);
         let (me, head) = load_me(db.conn())?;
         let others = Arc::new(load_others(db.conn())?);
         let counts = count::load(db.conn())?;
         Ok(Self {
             directory,
+            has_ballast,
             db,
             sidecar,
             device,
@@ -161,6 +144,7 @@ impl Node {
             counts,
             desks: Desks::default(),
             cuts: 0,
+            merged_carts: 0,
             tenure: Tenure::begin(&head),
         })
     }
@@ -297,6 +281,16 @@ impl Node {
         self.cuts
     }
 
+    /// Carts were changed otherwise than by a request here, up to a change's number: pages that show them are told.
+    pub(crate) fn carts_are_merged(&mut self, last: u64) {
+        self.merged_carts = last;
+    }
+
+    /// The number of the last change of a cart that was no request's here; 0 where there was none since the start.
+    pub fn merged_carts(&self) -> u64 {
+        self.merged_carts
+    }
+
     /// Somebody else's stream has grown.
     pub(crate) fn other_has_grown(&mut self, head: HeadMark) {
         Arc::make_mut(&mut self.others).insert(head.incarnation, head);
@@ -336,6 +330,27 @@ impl Node {
         self.db.bound(pages.unwrap_or(PAGES_MAX))
     }
 
+    /// Whether the ballast lies beside the database: without it only what ends a till's day may write (`resilience.md`).
+    pub fn has_ballast(&self) -> bool {
+        self.has_ballast
+    }
+
+    /// Gives the ballast's room to what ends a till's day.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn free_ballast(&mut self) -> Result<(), Fault> {
+        self.directory.free_ballast()?;
+        self.has_ballast = false;
+        Ok(())
+    }
+
+    /// Lays the ballast again where there is room for more than it. Answers whether it lies there.
+    pub fn lay_ballast_again(&mut self) -> bool {
+        self.has_ballast = self.has_ballast || self.directory.lay_ballast_again();
+        self.has_ballast
+    }
+
     /// Notes how far the hub holds a stream that was written here; of others' streams nobody asks.
     ///
     /// # Errors
@@ -366,7 +381,8 @@ impl Node {
     /// # Errors
     /// [`Fault`].
     pub fn close(self) -> Result<(), Fault> {
-        self.db.checkpoint_fully()
+        self.db.checkpoint_fully()?;
+        self.db.shrink_if_due()
     }
 
     /// An item with its prices.
@@ -455,136 +471,19 @@ impl Node {
         }
     }
 
-    /// Writes a fact into the own log with all its effects. After this nothing may refuse.
-    ///
-    /// # Errors
-    /// `BAD_QUANTITY` before anything is written, where the fact can't be true; `NODE_RETIRED` behind the stream's end; or
-    /// a fault.
-    pub(crate) fn write(
-        &mut self,
-        now: Now,
-        till: Option<&str>,
-        staff: Option<StaffId>,
-        body: Body,
-    ) -> Answer<Written> {
-        if self.me.retired {
-            return Err(no(Code::NodeRetired, "this node has retired: enrol it with a new code"));
-        }
-        let folded = shift_desk::fold(self, till, &body)?;
-        let (shift, signed_on) = match till {
-            Some(till) => self.desk(till)?.stamp(),
-            None => (None, None),
-        };
-        let stamp = Stamp {
-            wall: now.wall,
-            tau: now.tau,
-            trading: now.trading,
-            till: till.map(str::to_owned),
-            shift,
-            staff: staff.or(signed_on),
-        };
-        let mut head = self.head;
-        let event = head.append(stamp, &body).map_err(|e| no(Code::BadQuantity, e.to_string()))?;
-        let effects =
-            effects::of(&event.envelope, &body).map_err(|e| no(Code::BadQuantity, e.to_string()))?;
-        self.touched = true;
-        let place = events::insert(self.conn(), self.me.no, &event)?;
-        self.apply_own(&event.envelope, &effects)?;
-        super::custody::note(self, &body, &effects)?;
-        count::note(self, place, &body)?;
-        self.head = head;
-        shift_desk::book(self, place, &event, &body, folded)?;
-        Ok(Written { place, event, body })
-    }
-
-    /// Says a fact of a branch that was cut off again, with the till, shift and staff it bore: goods and overdraw move, and
-    /// no shift of today takes it in.
-    ///
-    /// # Errors
-    /// `BAD_QUANTITY` before anything is written, where the fact can't be true; or a fault.
-    pub(crate) fn say_again(
-        &mut self,
-        now: Now,
-        original: &Envelope,
-        body: Body,
-        mark: Reissue,
-    ) -> Answer<Written> {
-        let stamp = Stamp {
-            wall: now.wall,
-            tau: now.tau,
-            trading: now.trading,
-            till: original.till.clone(),
-            shift: original.shift,
-            staff: original.staff.clone(),
-        };
-        let mut head = self.head;
-        let event = head
-            .append_with(stamp, &body, None, Some(mark))
-            .map_err(|e| no(Code::BadQuantity, e.to_string()))?;
-        let effects =
-            effects::of(&event.envelope, &body).map_err(|e| no(Code::BadQuantity, e.to_string()))?;
-        self.touched = true;
-        let place = events::insert(self.conn(), self.me.no, &event)?;
-        crate::db::branches::say(self.conn(), &mark.hash, &(event.envelope.incarnation, event.envelope.seq))?;
-        self.apply_own(&event.envelope, &effects)?;
-        super::custody::note(self, &body, &effects)?;
-        self.head = head;
-        Ok(Written { place, event, body })
-    }
-
     /// Whether an item stands on a count.
     pub(crate) fn counted_on(&self, sku: i64) -> bool {
         self.counts.contains_key(&sku)
     }
 
-    /// The present incarnation's own effects go to its own row.
-    fn apply_own(&mut self, envelope: &Envelope, effects: &Effects) -> Result<(), Fault> {
-        for effect in &effects.cells {
-            let sku = self.sku_no(&effect.sku)?;
-            let mut row = self.stock(sku)?;
-            add_own(&mut row, effect.cell, effect.units)?;
-            if let Cell::Given(to) = effect.cell {
-                let taker = incarnations::intern(self.conn(), &to, Part::Other)?;
-                stock::add_gift(self.conn(), self.me.no, taker, sku, effect.units)?;
-            }
-            self.set_stock(sku, row);
-        }
-        for effect in &effects.ledger {
-            self.move_goods(envelope, &effect.sku, effect)?;
-        }
-        Ok(())
-    }
-
-    /// Moves goods on the shelf, unless the count that the item stands on had them already; `sku` is what the effect's
-    /// item stands for here.
-    ///
-    /// # Errors
-    /// [`Fault`].
-    pub(crate) fn move_goods(
-        &mut self,
-        envelope: &Envelope,
-        sku: &Sku,
-        effect: &LedgerEffect,
-    ) -> Result<(), Fault> {
-        let sku = self.sku_no(sku)?;
-        if let Some(count) = self.counts.get(&sku) {
-            let judged = count.judge(&Movement::of(envelope, effect));
-            if judged.taints {
-                crate::db::counts::taint(self.db.conn(), sku)?;
-            }
-            if judged.included || count.held_said_again(envelope) {
-                return Ok(());
-            }
-        }
-        let mut row = self.stock(sku)?;
-        row.on_hand = row.on_hand.checked_add(effect.units).ok_or_else(overflow)?;
-        self.set_stock(sku, row);
-        Ok(())
-    }
-
     /// An item stands on another count from now on.
     pub(crate) fn stands_on(&mut self, sku: i64, count: Count) {
         self.counts.insert(sku, Arc::new(count));
+    }
+
+    /// Whether an item stands on another count than this one, or on the same with another cut.
+    pub(crate) fn stands_on_other(&self, sku: i64, count: Option<&Count>) -> bool {
+        self.counts.get(&sku).map(Arc::as_ref) != count
     }
 
     /// An item stands on no count any more.
@@ -613,41 +512,6 @@ impl Node {
             _ => catalog::intern(self.conn(), sku),
         }
     }
-
-    /// Covers open overdraw with rights that have just come (`model.md` §2: a holder settles on arrival).
-    ///
-    /// # Errors
-    /// A fault.
-    pub(crate) fn settle(&mut self, now: Now, skus: impl IntoIterator<Item = Sku>) -> Answer<()> {
-        if self.me.retired {
-            return Ok(());
-        }
-        for sku in skus {
-            let no = self.sku_no(&sku)?;
-            let row = self.stock(no)?;
-            let units = rights::settle(&self.standing(&row), row.overdraw());
-            if units > 0 {
-                self.write(now, None, None, RightsSettled { sku, units }.into())?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn add_own(row: &mut Stock, cell: Cell, units: u64) -> Result<(), Fault> {
-    let cell = match cell {
-        Cell::Minted => &mut row.minted,
-        Cell::Used => &mut row.used,
-        Cell::Overdrawn => &mut row.overdrawn,
-        Cell::Settled => &mut row.settled,
-        Cell::Given(_) => &mut row.given,
-    };
-    *cell = cell.checked_add(units).ok_or_else(overflow)?;
-    Ok(())
-}
-
-fn overflow() -> Fault {
-    Fault::Fatal("a stock figure would leave its range".to_owned())
 }
 
 fn load_others(conn: &Connection) -> Result<Others, Fault> {
@@ -661,40 +525,4 @@ fn load_me(conn: &Connection) -> Result<(Me, Head), Fault> {
     let enrolled = meta::get::<bool>(conn, "enrolled")?.unwrap_or(false);
     let registered = me.registered && !me.fenced && !me.retired;
     Ok((Me { no: me.no, registered, enrolled, retired: me.retired }, me.head))
-}
-
-impl Rulebook {
-    /// Reads the rules from the file.
-    ///
-    /// # Errors
-    /// [`Fault`].
-    pub fn load(conn: &Connection) -> Result<Self, Fault> {
-        let settings = catalog::settings(conn)?.unwrap_or_default();
-        let zone = TimeZone::get(&settings.time_zone).unwrap_or_else(|error| {
-            tracing::warn!(zone = %settings.time_zone, %error, "unknown time zone; UTC is used");
-            TimeZone::UTC
-        });
-        let catalog = catalog_version(conn)?;
-        Ok(Self { settings, zone, promotions: catalog::promotions(conn)?, catalog })
-    }
-}
-
-/// The catalog's version that is held.
-///
-/// # Errors
-/// [`Fault`].
-pub fn catalog_version(conn: &Connection) -> Result<CatalogVersion, Fault> {
-    Ok(meta::get(conn, "catalog")?.unwrap_or_default())
-}
-
-impl ShelfItem {
-    /// Reads an item's prices.
-    ///
-    /// # Errors
-    /// [`Fault`].
-    pub fn load(conn: &Connection, item: Item, catalog: CatalogVersion) -> Result<Self, Fault> {
-        let prices = catalog::prices(conn, item.sku_no, &item.product.sku)?;
-        let book = PriceBook::new(catalog, prices.into_iter().map(|(entry, _)| entry));
-        Ok(Self { item, book })
-    }
 }

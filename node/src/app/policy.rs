@@ -1,5 +1,5 @@
 //! What the store's owner decided about the counter: whether tills need shifts, how drawers are counted, and whose PIN
-//! each act needs. The node's own record until a hub keeps it.
+//! each act needs. The node's own record until the hub publishes one (`published.rs`).
 
 use super::clock::Now;
 use super::node::Node;
@@ -81,6 +81,8 @@ acts! {
     TakeOverCart = "take_over_cart", Manager;
     /// Practise.
     Training = "training", Supervisor;
+    /// Pair a device with the node, or take its token away.
+    Pair = "pair", Manager;
 }
 
 /// The policy.
@@ -106,6 +108,14 @@ impl Policy {
         Ok(meta::get(conn, KEY)?.unwrap_or_default())
     }
 
+    /// Keeps it.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub(super) fn store(&self, conn: &Connection) -> Result<(), Fault> {
+        meta::set(conn, KEY, self)
+    }
+
     /// The role that an act needs.
     pub fn role_of(&self, act: Act) -> Role {
         self.roles.get(act.name()).copied().unwrap_or_else(|| act.default_role())
@@ -120,12 +130,13 @@ impl Policy {
 /// Stores the policy.
 ///
 /// # Errors
-/// `APPROVAL_REQUIRED`; or a fault.
+/// `KEPT_BY_HUB`, `APPROVAL_REQUIRED`; or a fault.
 pub fn put(node: &mut Node, now: Now, policy: &Policy, approved: Option<&Approved>) -> Answer<()> {
+    super::published::policy_is_own(node.conn())?;
     if let Some(by) = staff::allow(node, None, Act::Policy, approved)? {
         staff::note(node, now, None, &Used { act: Act::Policy, object: None, by, reason: "" })?;
     }
-    meta::set(node.conn(), KEY, policy)?;
+    policy.store(node.conn())?;
     node.forget_desks();
     node.touch();
     Ok(())

@@ -248,6 +248,10 @@ fn render(
         }
         Document::Receipt(id) => {
             let booked = books::find(node.conn(), id)?;
+            if print_paper::is_of_training(&booked) {
+                let paper = print_paper::of_booked(node.conn(), &rules, &booked, None)?;
+                return Ok((None, print_paper::bytes(&paper, columns, false)?));
+            }
             let copy = which_copy(node.conn(), id)?;
             let paper = print_paper::of_booked(node.conn(), &rules, &booked, copy)?;
             let bytes = print_paper::bytes(&paper, columns, kick)?;

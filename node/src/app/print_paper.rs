@@ -9,11 +9,13 @@ use super::problem::{Answer, Code, no};
 use super::shift;
 use super::shift_z::z_back;
 use super::staff::Rules;
+use super::training;
 use crate::db::catalog;
 use rusqlite::Connection;
 use tradepost_commerce::esc_pos::{Job, QR_BYTES_MAX, render as render_esc_pos};
 use tradepost_commerce::money::{Currency, Money};
 use tradepost_commerce::receipt::{Head, Receipt, of_refund, of_sale};
+use tradepost_commerce::settings::Language;
 use tradepost_commerce::shift_paper::{drawer_sheet, of_x, of_z};
 use tradepost_sync::body::{Body, ReceiptNumber};
 use tradepost_sync::clock::UtcMs;
@@ -55,7 +57,9 @@ pub fn of_booked(conn: &Connection, rules: &Rulebook, booked: &Booked, copy: Opt
     };
     let says = printed.map_err(|e| no(Code::Internal, e.to_string()))?;
     let number = number(&receipt.till, &receipt.series, receipt.n);
-    Ok(Paper { says, qr: Some(format!("TP1:{id}:{number}")) })
+    // Nobody shall bring a paper of training back for money.
+    let qr = (!training::is_of_training(receipt)).then(|| format!("TP1:{id}:{number}"));
+    Ok(Paper { says, qr })
 }
 
 fn head(
@@ -68,9 +72,15 @@ fn head(
 ) -> Answer<Head> {
     let printed_by = catalog::settings_of(conn, settings)?.unwrap_or_else(|| rules.settings.clone());
     let envelope = &booked.event.envelope;
+    let (mut header, mut footer) = (printed_by.header, printed_by.footer);
+    if training::is_of_training(receipt) {
+        let banner = training_banner(printed_by.language);
+        header.insert(0, banner.to_owned());
+        footer.push(banner.to_owned());
+    }
     Ok(Head {
-        header: printed_by.header,
-        footer: printed_by.footer,
+        header,
+        footer,
         language: printed_by.language,
         number: number(&receipt.till, &receipt.series, receipt.n),
         when: when(rules, envelope.trading),
@@ -78,6 +88,19 @@ fn head(
         cashier: envelope.staff.as_ref().map(|s| s.0.clone()),
         copy,
     })
+}
+
+/// What stands on both ends of a paper of training.
+fn training_banner(language: Language) -> &'static str {
+    match language {
+        Language::En => "*** TRAINING - NOT A RECEIPT ***",
+        Language::Vi => "*** TẬP BÁN - KHÔNG CÓ GIÁ TRỊ (TRAINING) ***",
+    }
+}
+
+/// Whether a document is one of training.
+pub fn is_of_training(booked: &Booked) -> bool {
+    matches!(&booked.body, Body::SaleCommitted(sale) if training::is_of_training(&sale.receipt))
 }
 
 /// Date and time in the store's own zone.

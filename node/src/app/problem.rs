@@ -140,6 +140,7 @@ codes! {
     BadPin = "BAD_PIN", 403, false, "The PIN is wrong", "Type it again; after five wrong ones it is locked for a while.";
     PinLocked = "PIN_LOCKED", 429, true, "Too many wrong PINs", "Wait as long as the detail says, or ask somebody else.";
     BadPinFormat = "BAD_PIN_FORMAT", 422, false, "Not a usable PIN", "A PIN has 4 to 12 digits.";
+    KeptByHub = "KEPT_BY_HUB", 409, false, "The hub keeps this", "Change it at the hub; it comes here with the next sync.";
     UnknownStaff = "UNKNOWN_STAFF", 422, false, "Nobody of that name", "Check the id; who left can't sign on.";
     FirstStaff = "FIRST_STAFF", 422, false, "A manager comes first", "The first record of staff is an active manager with a PIN.";
     LastManager = "LAST_MANAGER", 409, false, "The last manager", "Make another manager first.";
@@ -168,6 +169,8 @@ codes! {
     VoidOtherShift = "VOID_OTHER_SHIFT", 409, false, "The sale is of another shift", "Refund it.";
     VoidRefundedBefore = "VOID_REFUNDED_BEFORE", 409, false, "Something of it came back", "Refund the rest.";
     VoidChangeGiven = "VOID_CHANGE_GIVEN", 409, false, "Change was given", "Refund it.";
+    TrainingMode = "TRAINING_MODE", 409, false, "Practising and selling don't mix", "End the training of the till first, or begin it; the detail says which of both is practised.";
+    UnverifiedQuota = "UNVERIFIED_QUOTA", 422, false, "Too much without proof today", "Refund it where it was sold, or once this node is linked; the hub sets the quota.";
     NoReceiptCap = "NO_RECEIPT_CAP", 422, false, "Too much without a receipt", "The detail says how much may be given back.";
     Unauthorized = "UNAUTHORIZED", 401, false, "Who are you?", "Sign in.";
     Forbidden = "FORBIDDEN", 403, false, "Not allowed", "Ask somebody who may.";

@@ -9,13 +9,16 @@ use super::custody;
 use super::node::Node;
 use super::policy::Act;
 use super::problem::{Answer, Code, Stop, no, no_at};
+use super::refund_caps;
 use super::refund_money::{self, Paid};
 use super::request::{Back, RefundRequest, Till, hash_of, same_request};
 use super::shift_desk::at_counter;
 use super::staff::{self, Approved, Used};
+use super::tender_paper::{self, Step};
+use super::voucher;
 use crate::db::documents::{self, DocumentKind, Entry, RequestHash};
+use crate::db::events;
 use crate::db::incarnations::{self, Part};
-use crate::db::{events, meta};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,11 +37,6 @@ use tradepost_sync::body::{
 use tradepost_sync::ids::Id;
 use tradepost_sync::rights;
 
-/// Under which name the most that is given back without a receipt is kept.
-const CAP_KEY: &str = "refund.no_receipt_max";
-/// The most that is given back without a receipt where nobody says otherwise, in minor units.
-pub const NO_RECEIPT_MAX: Money = Money(5_000);
-
 /// A refund that is decided and waits to be booked.
 pub(crate) struct Decided {
     /// The document.
@@ -51,6 +49,8 @@ pub(crate) struct Decided {
     pub(crate) allowed: Vec<(Act, StaffId)>,
     /// It cancels the whole sale in its shift.
     pub(crate) void: bool,
+    /// The refund right stands behind it.
+    pub(crate) verified: bool,
 }
 
 /// Who holds the refund right of a sale.
@@ -64,22 +64,40 @@ pub enum Right {
     Elsewhere,
 }
 
-/// Books a refund. The same request again answers the same document.
+/// Books a refund where no terminal has to be asked. The same request again answers the same document.
 ///
 /// # Errors
-/// Every "no" of a refund, `APPROVAL_REQUIRED`; then nothing was stored. Or a fault.
+/// As [`refund_by_card`], and `TENDER_UNSETTLED` where one has.
 pub fn refund(
     node: &mut Node,
     now: Now,
     request: &RefundRequest,
     approved: Option<&Approved>,
 ) -> Answer<Booked> {
+    refund_by_card(node, now, request, approved)?.done()
+}
+
+/// Books a refund, once the terminal has given back what goes to a card. The same request again answers the same
+/// document.
+///
+/// # Errors
+/// Every "no" of a refund, `APPROVAL_REQUIRED`; then nothing was stored. Or a fault.
+pub fn refund_by_card(
+    node: &mut Node,
+    now: Now,
+    request: &RefundRequest,
+    approved: Option<&Approved>,
+) -> Answer<Step<Booked>> {
     let hash = hash_of(request);
     if let Some(found) = documents::find(node.conn(), &request.id)? {
         let place = same_request(&found, DocumentKind::Refund, hash)?;
-        return Booked::load(node.conn(), place);
+        return Booked::load(node.conn(), place).map(Step::Done);
     }
-    let decided = decide(node, now, request, approved, None)?;
+    let mut decided = decide(node, now, request, approved, None)?;
+    let (till, id) = (request.till.name(), &request.id);
+    if let Some(asks) = tender_paper::give_back(node, now, till, id, &mut decided.document)? {
+        return Ok(Step::Asks(asks));
+    }
     let paper = Paper {
         id: request.id,
         request: hash,
@@ -87,7 +105,7 @@ pub fn refund(
         approver: &request.approver,
         exchange: None,
     };
-    book(node, now, decided, &paper)
+    book(node, now, decided, &paper).map(Step::Done)
 }
 
 /// What a refund is booked under.
@@ -106,10 +124,11 @@ pub(crate) struct Paper<'a> {
 
 /// Books a decided refund: number, event, index, what came back so far. Nothing refuses after the first write.
 pub(crate) fn book(node: &mut Node, now: Now, decided: Decided, paper: &Paper<'_>) -> Answer<Booked> {
-    let Decided { document, right, customer, allowed, void } = decided;
+    let Decided { document, right, customer, allowed, void, verified } = decided;
     let till = paper.till.name();
     let day = at_counter(node, now, till)?;
     let moved = moved(node, &document)?;
+    let burnt = voucher::taken_back(node, &document)?;
     let receipt = node.next_number(till)?;
     let reason = document.inputs.reason.clone();
     for (act, by) in &allowed {
@@ -124,10 +143,7 @@ pub(crate) fn book(node: &mut Node, now: Now, decided: Decided, paper: &Paper<'_
         customer,
         document: document.clone(),
         moved,
-        verification: match right {
-            Right::Elsewhere => Verification::Unverified,
-            Right::Here | Right::Taken(_) => Verification::Verified,
-        },
+        verification: if verified { Verification::Verified } else { Verification::Unverified },
         void,
         approver: allowed.into_iter().next().map(|(_, by)| by).or_else(|| paper.approver.clone()),
         exchange: paper.exchange,
@@ -136,6 +152,9 @@ pub(crate) fn book(node: &mut Node, now: Now, decided: Decided, paper: &Paper<'_
             Right::Here | Right::Elsewhere => None,
         },
     });
+    for fact in burnt {
+        node.write(now, Some(till), None, fact.into())?;
+    }
     let written = node.write(now, Some(till), None, body)?;
     node.take_number(&receipt);
     let entry = Entry {
@@ -146,8 +165,12 @@ pub(crate) fn book(node: &mut Node, now: Now, decided: Decided, paper: &Paper<'_
         day: Some(day),
     };
     documents::insert(node.conn(), written.place, &entry)?;
+    tender_paper::claimed(node, paper.id, &document.inputs.tenders)?;
     if let Some(original) = &document.inputs.original {
         note_basis(node.conn(), &Id(original.sale_id), &document)?;
+        if !verified {
+            refund_caps::note_given(node.conn(), day, given(&document)?)?;
+        }
     }
     node.settle(now, document.inputs.lines.iter().map(|line| line.sku.clone()))?;
     Ok(Booked::fresh(written))
@@ -166,16 +189,16 @@ pub(crate) fn decide(
     let right = right_of(node, &known)?;
     let mut allowed = Vec::new();
     let till = request.till.name();
-    match right {
-        Right::Elsewhere => {
-            let by = staff::allow(node, Some(till), Act::RefundUnverified, approved)?;
-            // A store that asks nobody for a PIN has nobody who could answer for it.
-            let by = by.ok_or_else(elsewhere)?;
-            allowed.push((Act::RefundUnverified, by));
+    let verified = is_verified(node, right);
+    if verified {
+        staff::allow(node, Some(till), Act::Refund, approved)?;
+    } else {
+        let by = staff::allow(node, Some(till), Act::RefundUnverified, approved)?;
+        if right == Right::Elsewhere && by.is_none() {
+            // A store that asks nobody for a PIN has nobody who could answer for another's sale.
+            return Err(elsewhere());
         }
-        Right::Here | Right::Taken(_) => {
-            staff::allow(node, Some(till), Act::Refund, approved)?;
-        }
+        allowed.extend(by.map(|by| (Act::RefundUnverified, by)));
     }
     let sale = &known.sale;
     let before = documents::refunded(node.conn(), &id)?;
@@ -198,8 +221,30 @@ pub(crate) fn decide(
     inputs.tenders = out.tenders;
     let outcome = settle_refund(&inputs)?;
     let document = RefundDocument { inputs, outcome };
+    if !verified {
+        quota(node, now, till, &document)?;
+    }
     let void = covers_all(&document, sale) && known.same_shift(node, now, till)?;
-    Ok(Decided { document, right, customer: sale.customer, allowed, void })
+    Ok(Decided { document, right, customer: sale.customer, allowed, void, verified })
+}
+
+/// Whether the refund right stands behind a refund: it is here, and the lease that covers it runs (`facts.md` §4).
+pub(crate) fn is_verified(node: &Node, right: Right) -> bool {
+    right != Right::Elsewhere && node.lock().is_ok()
+}
+
+/// What a refund gives back, above nothing.
+fn given(document: &RefundDocument) -> Answer<Money> {
+    document.outcome.settlement.total.negated().map_err(|e| no(Code::BadMoney, e.to_string()))
+}
+
+/// Refuses what would pass the day's quota of unverified refunds.
+///
+/// # Errors
+/// `UNVERIFIED_QUOTA`; or a fault.
+pub(crate) fn quota(node: &mut Node, now: Now, till: &str, document: &RefundDocument) -> Answer<()> {
+    let day = at_counter(node, now, till)?;
+    refund_caps::within_quota(node.conn(), day, given(document)?, document.inputs.rules.currency)
 }
 
 fn elsewhere() -> Stop {
@@ -336,7 +381,7 @@ fn decide_without_receipt(
         tenders: Vec::new(),
     };
     let due = refund_due(&inputs)?;
-    let cap = no_receipt_max(node.conn())?;
+    let cap = refund_caps::no_receipt_max(node.conn())?;
     within_cap(&inputs.lines, due.total, cap).map_err(|_| {
         let currency = inputs.rules.currency;
         let detail = format!("at most {} is given back without a receipt", cap.text(currency));
@@ -347,31 +392,7 @@ fn decide_without_receipt(
     let outcome = settle_refund(&inputs)?;
     let allowed = by.map(|by| (Act::RefundNoReceipt, by)).into_iter().collect();
     let document = RefundDocument { inputs, outcome };
-    Ok(Decided { document, right: Right::Elsewhere, customer: None, allowed, void: false })
-}
-
-/// The most that is given back without a receipt.
-///
-/// # Errors
-/// A fault.
-pub fn no_receipt_max(conn: &Connection) -> Answer<Money> {
-    Ok(meta::get(conn, CAP_KEY)?.unwrap_or(NO_RECEIPT_MAX))
-}
-
-/// Sets the most that is given back without a receipt.
-///
-/// # Errors
-/// `BAD_MONEY` below nothing, `APPROVAL_REQUIRED`; or a fault.
-pub fn set_no_receipt_max(node: &mut Node, now: Now, most: Money, approved: Option<&Approved>) -> Answer<()> {
-    if most.0 < 0 {
-        return Err(no_at(Code::BadMoney, "/no_receipt_max", "it is not below nothing"));
-    }
-    if let Some(by) = staff::allow(node, None, Act::Policy, approved)? {
-        staff::note(node, now, None, &Used { act: Act::Policy, object: None, by, reason: CAP_KEY })?;
-    }
-    meta::set(node.conn(), CAP_KEY, &most)?;
-    node.touch();
-    Ok(())
+    Ok(Decided { document, right: Right::Elsewhere, customer: None, allowed, void: false, verified: false })
 }
 
 /// Goods to be sold again mint rights; what is waste is booked in and out and moves nothing.

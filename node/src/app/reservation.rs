@@ -99,7 +99,7 @@ pub fn sweep(node: &mut Node, now: Now) -> Answer<u64> {
 }
 
 fn sweep_one(node: &mut Node, now: Now, reservation: &Reservation) -> Answer<bool> {
-    let run_out = now.tau.and_then(|tau| reservation.expires.before(tau)).unwrap_or(false);
+    let run_out = now.tau.is_some_and(|tau| reservation.expires.has_run_out(tau));
     let end = match reservation.sale {
         Some(_) => End::Closed,
         None if run_out => End::Expired,

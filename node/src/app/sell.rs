@@ -3,6 +3,7 @@
 use super::books::Booked;
 use super::carts;
 use super::clock::Now;
+use super::discount_limit;
 use super::lease;
 use super::lend;
 use super::lookup::scan;
@@ -14,6 +15,7 @@ use super::reservation::{self, HandedOver};
 use super::shift_desk::at_counter;
 use super::staff::{self, Approved};
 use super::tender;
+use super::training::{self, Practised};
 use super::voucher;
 use crate::db::documents::{self, DocumentKind, Entry, RequestHash};
 use crate::db::{customers, stock::Stock};
@@ -42,11 +44,19 @@ pub fn sell(node: &mut Node, now: Now, request: &SaleRequest, approved: Option<&
         let place = same_request(&found, DocumentKind::Sale, hash)?;
         return Booked::load(node.conn(), place);
     }
+    if let Some(practised) = training::repeated(node.conn(), &request.id, hash)? {
+        return Ok(practised);
+    }
     let (basket, asked) = fill(node, now, request, approved)?;
     let rulebook = Arc::clone(&node.rulebook);
     let mut tenders = request.tenders.clone();
     tender::complete(node, &mut tenders)?;
     let document = pay(&basket, &rulebook, now, tenders, request.expected_total)?;
+    if training::is_on(node.conn(), request.till.name())? {
+        let till = &request.till;
+        let (id, request, customer) = (Some(request.id), Some(hash), request.customer);
+        return training::book(node, now, Practised { id, request, cart: None, till, customer, document });
+    }
     let handed_over = reservation::handed_over(node, &document, &asked)?;
     let sale = Sold {
         id: Some(request.id),
@@ -161,7 +171,8 @@ fn fill(
         asked.extend(line.reservation.map(|id| (index, at, id)));
     }
     for discount in &request.discounts {
-        basket.discount_order(may_discount(node, discount, who)?)?;
+        let discount = may_discount(node, &basket.order_discounts, discount, who)?;
+        basket.discount_order(discount)?;
     }
     basket.exemption = request.exemption.clone();
     Ok((basket, asked))
@@ -213,7 +224,8 @@ pub(crate) fn add_line(
         }
     };
     for discount in &line.discounts {
-        basket.discount_line(at, may_discount(node, discount, who)?)?;
+        let discount = may_discount(node, &basket.lines[at].input.discounts, discount, who)?;
+        basket.discount_line(at, discount)?;
     }
     if !line.serials.is_empty() {
         basket.note_serials(at, line.serials.clone())?;
@@ -233,13 +245,20 @@ pub(crate) struct Asker<'a> {
     pub(crate) approved: Option<&'a Approved>,
 }
 
-/// A discount with whoever allowed it. A coupon needs nobody.
+/// A discount with whoever allowed it; `given` stand on the same line or order. A coupon needs nobody, nor does what anybody
+/// may take off.
 ///
 /// # Errors
 /// `APPROVAL_REQUIRED`; or a fault.
-pub(crate) fn may_discount(node: &mut Node, discount: &Discount, who: Asker<'_>) -> Answer<Discount> {
+pub(crate) fn may_discount(
+    node: &mut Node,
+    given: &[Discount],
+    discount: &Discount,
+    who: Asker<'_>,
+) -> Answer<Discount> {
     let mut discount = discount.clone();
     if discount.coupon.is_none()
+        && !discount_limit::is_free(node.conn(), given, &discount)?
         && let Some(by) = staff::allow(node, Some(who.till), Act::Discount, who.approved)?
     {
         discount.approver = Some(by);
@@ -336,6 +355,8 @@ pub(crate) fn book(node: &mut Node, now: Now, sold: Sold<'_>) -> Answer<Booked> 
     let day = at_counter(node, now, sold.till.name())?;
     let claim = Claim { handed_over: &handed_over, sealed: sold.sealed, cart: sold.cart };
     let Taking { moved, covers } = take_goods(node, &sold.document.inputs, &claim)?;
+    let mut document = sold.document;
+    voucher::draw_coupons(node, &mut document.inputs.order_discounts)?;
     covers.into_iter().try_for_each(|cover| node.write(now, None, None, cover).map(|_| ()))?;
     let receipt = node.next_number(sold.till.name())?;
     let (seq, hlc) = node.head.next(now.wall);
@@ -347,7 +368,7 @@ pub(crate) fn book(node: &mut Node, now: Now, sold: Sold<'_>) -> Answer<Booked> 
         receipt: receipt.clone(),
         business_day: day,
         customer: sold.customer,
-        document: sold.document,
+        document,
         moved,
         exchange: sold.exchange,
         reservations: handed_over.lines.clone(),

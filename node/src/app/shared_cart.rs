@@ -363,6 +363,7 @@ fn settle(node: &mut Node, wall: UtcMs, mut core: Core) -> Answer<()> {
         show_again(node, wall, &left)?;
     }
     store(node, wall, &core)?;
+    node.carts_are_merged(cart_states::last(node.conn())?);
     show_again(node, wall, &core).map(|_| ())
 }
 
@@ -394,6 +395,7 @@ pub fn hand_over(node: &mut Node, now: Now, to: &Incarnation, cart: &Id) -> Answ
     let moved = CustodyMoved { object, epoch: mark.epoch, n: mark.n, from: me, to: *to, basis: Vec::new() };
     node.write(now, None, None, moved.into())?;
     store(node, now.wall, &core)?;
+    node.carts_are_merged(cart_states::last(node.conn())?);
     show_again(node, now.wall, &core)?;
     Ok(Some(node.mark()))
 }

@@ -129,6 +129,7 @@ fn free_here(node: &Node, till: &str) -> Answer<()> {
 
 /// Somebody must stand at the till, where the store has staff.
 pub(crate) fn somebody(node: &mut Node, till: &str) -> Answer<()> {
+    super::training::must_be_off(node, till)?;
     if node.rules()?.staffed && node.desk(till)?.staff.is_none() {
         return Err(no(Code::SignOnRequired, format!("nobody is signed on at till {till}")));
     }
@@ -235,7 +236,8 @@ fn decide(
     let last = last_z(node.conn(), till)?;
     let last = LastZ { z: last, totals: running.before };
     let mut alone = shift.clone();
-    let close = |approver| Close { counts: counts.clone(), approver, carts: Vec::new() };
+    let carts = super::tender_end::open_at(node.conn(), till)?;
+    let close = |approver| Close { counts: counts.clone(), approver, carts: carts.clone() };
     let z = match alone.close(close(None), policy, last) {
         Err(refusal @ tradepost_commerce::shift::ShiftRefusal::DifferenceNeedsApproval { .. }) => {
             let by = match node.rules()?.staffed {
@@ -258,9 +260,10 @@ fn decide(
     Ok(shift_z::closed(z, beside))
 }
 
-/// The number of the last Z that is known of a till.
+/// The number of the last Z that is known of a till: one that was printed on a branch which fell isn't given out again.
 pub(crate) fn last_z(conn: &Connection, till: &str) -> Answer<u32> {
-    Ok(shifts::last_z(conn, till)?.map_or(0, |row| row.z))
+    let stands = shifts::last_z(conn, till)?.map_or(0, |row| row.z);
+    Ok(stands.max(crate::db::fiscal::last_z(conn, till)?))
 }
 
 fn closed_before(node: &Node, till: &str, number: u32) -> Answer<Option<Booked>> {

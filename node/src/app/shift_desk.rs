@@ -7,6 +7,7 @@ use super::node::Node;
 use super::problem::{Answer, Code, Stop, no};
 use super::shift_z;
 use super::staff::Rules;
+use crate::db::incarnations::{self, Part};
 use crate::db::shifts::{self, ShiftRow, ZRow};
 use crate::db::{Fault, reservations, staff};
 use rusqlite::Connection;
@@ -169,8 +170,9 @@ impl Node {
 /// (`facts.md` §4, Shift).
 ///
 /// # Errors
-/// `SHIFT_REQUIRED`, `SHIFT_CLOSING`, `SIGN_ON_REQUIRED`; or a fault.
+/// `SHIFT_REQUIRED`, `SHIFT_CLOSING`, `SIGN_ON_REQUIRED`, `TRAINING_MODE`; or a fault.
 pub(crate) fn at_counter(node: &mut Node, now: Now, till: &str) -> Answer<Day> {
+    super::training::must_be_off(node, till)?;
     let rules = node.rules()?;
     let today = super::books::business_day(&node.rulebook, now.trading);
     let desk = node.desk(till)?;
@@ -221,14 +223,29 @@ pub(crate) fn take(
     body: &Body,
     prepaid: Option<tradepost_commerce::money::Money>,
 ) -> Result<bool, ShiftRefusal> {
+    take_in(shift, body, prepaid, false)
+}
+
+/// The same; `again` for a fact that is said again, whose number may have been given out twice.
+///
+/// # Errors
+/// [`ShiftRefusal`].
+pub(crate) fn take_in(
+    shift: &mut Shift,
+    body: &Body,
+    prepaid: Option<tradepost_commerce::money::Money>,
+    again: bool,
+) -> Result<bool, ShiftRefusal> {
     match body {
-        Body::SaleCommitted(sale) => shift.sale(numbered(&sale.sale_id, &sale.receipt), &sale.document)?,
+        Body::SaleCommitted(sale) => {
+            shift.sale(numbered(&sale.sale_id, &sale.receipt, again), &sale.document)?;
+        }
         Body::RefundCommitted(back) => {
-            shift.refund(numbered(&back.refund_id, &back.receipt), &back.document)?
+            shift.refund(numbered(&back.refund_id, &back.receipt, again), &back.document)?;
         }
         Body::ReceivableCollected(paid) => {
             let settlement = shift_z::settlement_of(paid)?;
-            shift.receivable(numbered(&paid.sale_id, &paid.receipt), &settlement, &paid.tenders)?;
+            shift.receivable(numbered(&paid.sale_id, &paid.receipt, again), &settlement, &paid.tenders)?;
         }
         Body::CashMoved(moved) => shift.cash(&shift_z::cash_move(moved))?,
         Body::DrawerOpened(_) => shift.drawer_opened()?,
@@ -246,8 +263,8 @@ pub(crate) fn take(
     Ok(true)
 }
 
-fn numbered<'a>(id: &Id, receipt: &'a ReceiptNumber) -> Numbered<'a> {
-    Numbered { id: id.0, series: &receipt.series, n: receipt.n }
+fn numbered<'a>(id: &Id, receipt: &'a ReceiptNumber, again: bool) -> Numbered<'a> {
+    Numbered { id: id.0, series: &receipt.series, n: receipt.n, again }
 }
 
 /// What a prepaid order that is handed out was worth.
@@ -334,12 +351,14 @@ fn end(
     let mut z = ZRow { place, z: closed.z, shift: closed.shift, opened: None, upto: None };
     match author {
         Some(author) => {
-            if let Some(row) = shifts::of_author(node.conn(), till, closed.shift, author)? {
+            if let Some(row) = shifts::of_author(node.conn(), till, closed.shift, author)?.into_iter().next()
+            {
                 z.opened = Some(row.opened);
                 z.upto = crate::db::incarnations::by_no(node.conn(), author)?.map(|known| known.head.seq);
                 if row.closed.is_none() {
                     shifts::close(node.conn(), row.opened, place)?;
                 }
+                super::shift_again::are_told(node.conn(), &row, place)?;
             }
         }
         None => {
@@ -359,7 +378,12 @@ fn end(
 /// A fault.
 pub(crate) fn hear(node: &mut Node, place: i64, event: &Event, body: &Body) -> Answer<()> {
     let Some(till) = event.envelope.till.clone() else { return Ok(()) };
-    let author = crate::db::events::parts(place).0;
+    // A shift that is said again is the shift of whoever opened it first.
+    let again = event.envelope.reissue.is_some();
+    let author = match &event.envelope.reissue {
+        Some(first) => incarnations::intern(node.conn(), &first.incarnation, Part::Other)?,
+        None => crate::db::events::parts(place).0,
+    };
     match body {
         Body::ShiftOpened(opened) => {
             let row = ShiftRow {
@@ -378,12 +402,19 @@ pub(crate) fn hear(node: &mut Node, place: i64, event: &Event, body: &Body) -> A
                 Some(by) => crate::db::incarnations::find(node.conn(), by)?.map(|known| known.no),
                 None => Some(author),
             };
-            let row = match by {
+            let rows = match by {
                 Some(by) => shifts::of_author(node.conn(), &till, closed.shift, by)?,
-                None => None,
+                None => Vec::new(),
             };
-            if let Some(row) = row.filter(|row| row.closed.is_none()) {
-                shifts::close(node.conn(), row.opened, place)?;
+            let recovered = closed.opened_by.is_some();
+            let row = rows.into_iter().find(|row| recovered || row.is_said_again() == again);
+            if let Some(row) = row {
+                if row.closed.is_none() {
+                    shifts::close(node.conn(), row.opened, place)?;
+                }
+                if recovered || again {
+                    super::shift_again::are_told(node.conn(), &row, place)?;
+                }
             }
             let z = ZRow { place, z: closed.z, shift: closed.shift, opened: None, upto: None };
             Ok(shifts::add_z(node.conn(), &till, &z)?)

@@ -8,7 +8,8 @@ use super::policy::Act;
 use super::problem::{Answer, Code, Stop, no};
 use super::request::Till;
 use super::shift::{Counted, cash, last_z, somebody};
-use super::shift_desk::{prepaid_of, refused, take};
+use super::shift_again;
+use super::shift_desk::{prepaid_of, refused, take_in};
 use super::shift_z::{self, Beside};
 use super::staff::{self, Approved, Used};
 use super::{fiscal, shift_z::floats_back};
@@ -59,7 +60,9 @@ pub fn orphan(conn: &Connection, till: &str) -> Answer<Option<Orphan>> {
             return Ok(Some(Orphan { row, incarnation: known.id(), late: true }));
         }
     }
-    Ok(None)
+    let Some(row) = shift_again::late(conn, till)? else { return Ok(None) };
+    let known = incarnations::by_no(conn, row.author)?.filter(is_lost);
+    Ok(known.map(|known| Orphan { row, incarnation: known.id(), late: true }))
 }
 
 fn late_documents(conn: &Connection, row: &ShiftRow, upto: u64) -> Answer<bool> {
@@ -79,6 +82,10 @@ fn each_of(
     from: u64,
     mut tell: impl FnMut(Body) -> Answer<bool>,
 ) -> Answer<()> {
+    // Of a shift that is said again the stream it was opened in holds nothing any more.
+    if row.is_said_again() {
+        return Ok(());
+    }
     events::each::<Stop>(conn, row.author, from, |_, bytes| {
         let event = events::parse(&bytes)?;
         let envelope = &event.envelope;
@@ -139,20 +146,20 @@ fn close_orphan(
 }
 
 fn supplement(node: &mut Node, orphan: &Orphan) -> Answer<tradepost_sync::body::ShiftClosed> {
-    let told = shifts::last_told(node.conn(), orphan.row.opened)?;
-    let told = told.ok_or_else(|| Fault::Fatal("a recovered shift without its Z".to_owned()))?;
+    let conn = node.conn();
+    let its_own = || orphan.row.closed.map_or(Ok(None), |closed| shifts::z_at(conn, closed));
+    let told = match shifts::last_told(conn, orphan.row.opened)? {
+        Some(told) => Some(told),
+        None => its_own()?,
+    };
+    let told = told.ok_or_else(|| Fault::Fatal("a closed shift without its Z".to_owned()))?;
     let currency = node.rulebook.settings.currency;
     let mut shift = Shift::supplement(orphan.row.number, currency, told.z);
-    let from = told.upto.unwrap_or(0) + 1;
-    let mut bodies = Vec::new();
-    each_of(node.conn(), &orphan.row, from, |body| {
-        bodies.push(body);
-        Ok(true)
-    })?;
-    for body in &bodies {
-        let prepaid = prepaid_of(node.conn(), body)?;
-        take_or_say(&mut shift, body, prepaid);
+    // Its own Z tells of all that stands in its stream; one that a successor made, of what was known then.
+    if let Some(upto) = told.upto {
+        fold_log(node, &mut shift, &orphan.row, upto + 1)?;
     }
+    fold_again(node, &mut shift, &orphan.row, true)?;
     shift.begin_closing().map_err(refused)?;
     let z = shift
         .close(Close::default(), ClosePolicy::default(), before(node, &orphan.row.till)?)
@@ -183,21 +190,42 @@ fn fold(node: &Node, row: &ShiftRow) -> Answer<Shift> {
     let floats = floats_back(&opening.floats);
     let currency = floats.first().map_or(node.rulebook.settings.currency, |cash| cash.currency);
     let mut shift = Shift::open(row.number, currency, &floats).map_err(refused)?;
+    fold_log(node, &mut shift, row, events::parts(row.opened).1 + 1)?;
+    fold_again(node, &mut shift, row, false)?;
+    Ok(shift)
+}
+
+/// Folds what the shift's own stream holds of it from a seq on.
+fn fold_log(node: &Node, shift: &mut Shift, row: &ShiftRow, from: u64) -> Answer<()> {
     let mut bodies = Vec::new();
-    each_of(node.conn(), row, events::parts(row.opened).1 + 1, |body| {
+    each_of(node.conn(), row, from, |body| {
         bodies.push(body);
         Ok(true)
     })?;
     for body in &bodies {
         let prepaid = prepaid_of(node.conn(), body)?;
-        take_or_say(&mut shift, body, prepaid);
+        take_or_say(shift, body, prepaid, false);
     }
-    Ok(shift)
+    Ok(())
+}
+
+/// Folds what is said again of it, because it stood on a branch that was cut off; `untold` only what no Z tells of.
+fn fold_again(node: &Node, shift: &mut Shift, row: &ShiftRow, untold: bool) -> Answer<()> {
+    for again in shift_again::of(node.conn(), row)?.iter().filter(|again| !(untold && again.told)) {
+        let prepaid = prepaid_of(node.conn(), &again.body)?;
+        take_or_say(shift, &again.body, prepaid, true);
+    }
+    Ok(())
 }
 
 /// What a lost node wrote is folded as far as it goes; what can't be is said aloud, and the count tells the rest.
-fn take_or_say(shift: &mut Shift, body: &Body, prepaid: Option<tradepost_commerce::money::Money>) {
-    if let Err(refusal) = take(shift, body, prepaid) {
+fn take_or_say(
+    shift: &mut Shift,
+    body: &Body,
+    prepaid: Option<tradepost_commerce::money::Money>,
+    again: bool,
+) {
+    if let Err(refusal) = take_in(shift, body, prepaid, again) {
         tracing::error!(%refusal, "a fact of a lost shift can't be counted in its Z");
     }
 }

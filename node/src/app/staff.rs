@@ -17,21 +17,16 @@ use tradepost_commerce::document::StaffId;
 use tradepost_sync::body::OverrideUsed;
 use tradepost_sync::clock::UtcMs;
 use tradepost_sync::ids::Id;
+use tradepost_sync::staff::{PIN_HASH_BYTES, PIN_MEMORY_KIB, PIN_ROUNDS, is_id, is_pin};
 
 /// Digits of a PIN.
-pub const PIN_DIGITS: std::ops::RangeInclusive<usize> = 4..=12;
+pub use tradepost_sync::staff::PIN_DIGITS;
 /// Wrong PINs in a row that cost nothing but the answer.
 pub const TRIES_FREE: u32 = 5;
 /// How long nothing is tried after the last free one; each further one doubles it.
 const LOCK_MS: i64 = 30_000;
 /// And at most this long.
 const LOCK_MS_MAX: i64 = 15 * 60_000;
-/// What one check costs: 19 MiB, two rounds.
-const MEMORY_KIB: u32 = 19 * 1024;
-const ROUNDS: u32 = 2;
-const HASH_BYTES: usize = 32;
-/// Most characters of a record's id.
-const ID_CHARS_MAX: usize = 32;
 
 /// What somebody may do, each role all of the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -127,11 +122,10 @@ pub struct Used<'a> {
 /// # Errors
 /// `UNKNOWN_STAFF` at `pointer`.
 pub fn parse_id(text: &str, pointer: &str) -> Answer<StaffId> {
-    let one = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.');
-    if (1..=ID_CHARS_MAX).contains(&text.len()) && text.bytes().all(one) {
+    if is_id(text) {
         return Ok(StaffId(text.to_owned()));
     }
-    let detail = format!("{text:?} is no id: 1 to {ID_CHARS_MAX} small letters, digits, '-', '_' or '.'");
+    let detail = format!("{text:?} is no id: 1 to 32 small letters, digits, '-', '_' or '.'");
     Err(no_at(Code::UnknownStaff, pointer, detail))
 }
 
@@ -140,7 +134,7 @@ pub fn parse_id(text: &str, pointer: &str) -> Answer<StaffId> {
 /// # Errors
 /// `BAD_PIN_FORMAT` at `pointer`.
 pub fn check_pin(pin: &str, pointer: &str) -> Answer<()> {
-    if PIN_DIGITS.contains(&pin.len()) && pin.bytes().all(|b| b.is_ascii_digit()) {
+    if is_pin(pin) {
         return Ok(());
     }
     let detail = format!("a PIN has {} to {} digits", PIN_DIGITS.start(), PIN_DIGITS.end());
@@ -153,8 +147,8 @@ pub fn check_pin(pin: &str, pointer: &str) -> Answer<()> {
 /// A fault, only where the parameters can't be.
 pub fn hash_pin(pin: &str, salt: &[u8]) -> Answer<PinHash> {
     let bad = |e: argon2::Error| Stop::Fault(Fault::Fatal(format!("the PIN's hash: {e}")));
-    let params = Params::new(MEMORY_KIB, ROUNDS, 1, Some(HASH_BYTES)).map_err(bad)?;
-    let mut hash = vec![0; HASH_BYTES];
+    let params = Params::new(PIN_MEMORY_KIB, PIN_ROUNDS, 1, Some(PIN_HASH_BYTES)).map_err(bad)?;
+    let mut hash = vec![0; PIN_HASH_BYTES];
     let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     argon.hash_password_into(pin.as_bytes(), salt, &mut hash).map_err(bad)?;
     Ok(PinHash { salt: salt.to_vec(), hash })
@@ -249,8 +243,9 @@ fn show(row: StaffRow) -> Staff {
 /// Stores a record. The first one is a manager with a PIN, and the last one who can allow everything stays so.
 ///
 /// # Errors
-/// `FIRST_STAFF`, `LAST_MANAGER`, `APPROVAL_REQUIRED`; then nothing was stored. Or a fault.
+/// `KEPT_BY_HUB`, `FIRST_STAFF`, `LAST_MANAGER`, `APPROVAL_REQUIRED`; then nothing was stored. Or a fault.
 pub fn put(node: &mut Node, now: Now, request: &StaffRequest, approved: Option<&Approved>) -> Answer<Staff> {
+    super::published::staff_is_own(node.conn())?;
     let known = staff::find(node.conn(), &request.id.0)?;
     let pin = request.pin.clone().or_else(|| known.as_ref().and_then(|row| row.pin.clone()));
     let row = StaffRow {

@@ -58,7 +58,7 @@ pub enum StartError {
 /// [`StartError`]; a file of a later program or another one's is left alone.
 pub fn start(path: &Path, mut starting: Starting) -> Result<(Node, Opening), StartError> {
     let directory = Directory::open(path)?;
-    directory.lay_ballast();
+    let has_ballast = directory.lay_ballast();
     let device = Device::from_secret(directory.device_key((starting.luck)())?);
     let (sidecar, noted) = Sidecar::open(&directory.sidecar()).map_err(StartError::Sidecar)?;
     let (db, damage) = open_or_put_aside(&directory, &starting)?;
@@ -78,7 +78,7 @@ pub fn start(path: &Path, mut starting: Starting) -> Result<(Node, Opening), Sta
     if !clock.believes(wall) {
         tracing::warn!("the wall clock is out of reach of the last good time; the last good time is kept");
     }
-    let mut node = Node::assemble(Parts { directory, db, sidecar, device, luck, clock })?;
+    let mut node = Node::assemble(Parts { directory, has_ballast, db, sidecar, device, luck, clock })?;
     let now = node.now(wall, boot);
     // A stream that has ended by its own word says nothing more.
     if !node.me.retired {

@@ -10,12 +10,15 @@ use super::node::{Node, Rulebook};
 use super::problem::{Answer, Code, no, no_at};
 use super::request::Till;
 use super::sell;
+use super::tender_caps;
 use super::terminal::{self, Charge};
+use super::training;
 use super::voucher;
 use crate::db::tenders::{self, Settlement, TenderLine};
 use crate::db::{Fault, meta};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tradepost_commerce::calc::{Due, total_due};
 use tradepost_commerce::checkout::{quote, ready};
@@ -25,9 +28,7 @@ use tradepost_commerce::document::{
 use tradepost_commerce::money::{Currency, Money};
 use tradepost_commerce::settings::Settings;
 use tradepost_commerce::tender::{StillDue, foreign_worth, is_taken, still_due};
-use tradepost_commerce::tender_life::{
-    OfflineCaps, TenderStep, blocks_document, is_unsettled, may_store, step,
-};
+use tradepost_commerce::tender_life::{TenderStep, blocks_document, is_unsettled, step};
 use tradepost_commerce::viet_qr::{self, BankAccount};
 use tradepost_sync::body::{Body, PaymentSettled, SettledAs};
 use tradepost_sync::clock::UtcMs;
@@ -135,7 +136,7 @@ fn state_no(state: TenderState) -> i64 {
 }
 
 impl TenderRow {
-    fn read(line: &TenderLine) -> Result<Self, Fault> {
+    pub(super) fn read(line: &TenderLine) -> Result<Self, Fault> {
         serde_json::from_str(&line.body).map_err(|e| Fault::Fatal(format!("a stored tender: {e}")))
     }
 
@@ -248,8 +249,12 @@ pub fn begin(node: &mut Node, now: Now, request: &TenderRequest) -> Answer<Begun
         Some(till) => till.name().to_owned(),
         None => cart.till.clone(),
     };
-    super::shift_desk::at_counter(node, now, &till)?;
-    let mut row = new_row(node, now, request, till)?;
+    training::same_as_till(node, &cart, &till)?;
+    let practised = cart.training.then(|| training::tender(request)).transpose()?;
+    if !cart.training {
+        super::shift_desk::at_counter(node, now, &till)?;
+    }
+    let mut row = new_row(node, now, practised.as_ref().unwrap_or(request), till)?;
     fits(&of_cart(node.conn(), &cart.id)?, &row, &due, &inputs)?;
     let mut begun = Begun::default();
     match (&row.kind, row.connected) {
@@ -257,7 +262,7 @@ pub fn begin(node: &mut Node, now: Now, request: &TenderRequest) -> Answer<Begun
             begun = charge(node, &row)?;
             row.take(TenderStep::Ask)?;
         }
-        (TenderKind::VietQr | TenderKind::BankTransfer, _) => row.take(TenderStep::Ask)?,
+        (TenderKind::VietQr | TenderKind::BankTransfer, _) if !cart.training => row.take(TenderStep::Ask)?,
         (TenderKind::Cash | TenderKind::ForeignCash, _) => row.take(TenderStep::Taken)?,
         _ => {
             row.take(TenderStep::Ask)?;
@@ -284,7 +289,9 @@ fn seal(node: &mut Node, now: Now, cart: &Cart, expected: Option<Money>) -> Answ
             }
             let rulebook = Arc::clone(&node.rulebook);
             let made = ready(&cart.basket, Node::counter(&rulebook, now))?;
-            sell::may_promise(node, &made.0, &cart.id)?;
+            if !cart.training {
+                sell::may_promise(node, &made.0, &cart.id)?;
+            }
             made
         }
     };
@@ -373,16 +380,10 @@ fn charge(node: &Node, row: &TenderRow) -> Answer<Begun> {
     let missing = || no(Code::NotFound, format!("till {} has no terminal", row.till));
     let terminal = terminal::find(node.conn(), &row.till)?.ok_or_else(missing)?;
     if !terminal.online {
-        let floor_limit = node.rulebook.settings.card_floor_limit;
-        may_store(row.amount, stored_sum(node.conn())?, OfflineCaps { floor_limit, stored_sum: None })?;
+        tender_caps::may_store_more(node, row.amount)?;
     }
     let charge = Charge { key: row.key, till: row.till.clone(), amount: row.amount };
     Ok(Begun { charge: Some(charge), timeout_ms: terminal.timeout_ms })
-}
-
-fn stored_sum(conn: &Connection) -> Answer<Money> {
-    let stored = waiting(conn, TenderState::Stored, usize::MAX)?;
-    Money::sum(stored.iter().map(|row| row.amount)).map_err(|e| no(Code::BadMoney, e.to_string()))
 }
 
 fn foreign_of(
@@ -495,6 +496,7 @@ pub(crate) fn wait_for(node: &mut Node, now: Now, till: &str, id: Id, sale: &Sal
 /// `NOT_FOR_THIS_TENDER`, `OVER_QUOTA`, each at its tender; or a fault.
 pub(crate) fn complete(node: &mut Node, tenders: &mut [Tender]) -> Answer<()> {
     let rulebook = Arc::clone(&node.rulebook);
+    let mut drawn: BTreeMap<String, Money> = BTreeMap::new();
     for (index, tender) in tenders.iter_mut().enumerate() {
         let at = |field: &str| format!("/tenders/{index}/{field}");
         if let Some(asked) = tender.foreign {
@@ -505,7 +507,11 @@ pub(crate) fn complete(node: &mut Node, tenders: &mut [Tender]) -> Answer<()> {
             tender.foreign = Some(foreign);
         }
         if let Some(draw) = tender.pool.take() {
-            tender.pool = voucher::draw(node, &draw.pool, tender.amount, &at("amount"))?;
+            // The same voucher twice in one sale is not there twice.
+            let sum = drawn.entry(draw.pool.clone()).or_insert(Money::ZERO);
+            *sum = sum.plus(tender.amount).map_err(|e| no_at(Code::BadMoney, at("amount"), e.to_string()))?;
+            let whole = voucher::draw(node, &draw.pool, *sum, &at("amount"))?;
+            tender.pool = whole.map(|whole| PoolDraw { used: tender.amount, ..whole });
             tender.reference = Some(draw.pool);
         }
     }

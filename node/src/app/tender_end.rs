@@ -7,7 +7,9 @@ use super::node::Node;
 use super::problem::{Answer, Code, no};
 use super::tender::{TenderRow, find, of_cart, waiting};
 use super::terminal::Said;
+use rusqlite::Connection;
 use tradepost_commerce::document::TenderState;
+use tradepost_commerce::shift::OpenTender;
 use tradepost_commerce::tender_life::{TenderStep, step};
 use tradepost_sync::body::{PaymentSettled, SettledAs};
 use tradepost_sync::ids::Id;
@@ -166,6 +168,24 @@ pub fn after_start(node: &mut Node) -> Answer<usize> {
         lost += 1;
     }
     Ok(lost)
+}
+
+/// Tenders of a till that nobody knows of whether they paid: a shift that closes names them and goes on; the sale belongs to
+/// the shift that commits it (`facts.md` §4, Tender).
+///
+/// # Errors
+/// A fault.
+pub(crate) fn open_at(conn: &Connection, till: &str) -> Answer<Vec<OpenTender>> {
+    let mut open = Vec::new();
+    for state in [TenderState::Requested, TenderState::Unknown] {
+        let rows = waiting(conn, state, usize::MAX)?;
+        for (index, row) in (0_u16..).zip(rows.iter().filter(|row| row.till == till)) {
+            let object = row.cart.unwrap_or(row.key).0;
+            let (key, kind) = (Some(row.key.0), row.kind.clone());
+            open.push(OpenTender { object, index, key, kind, amount: row.amount });
+        }
+    }
+    Ok(open)
 }
 
 /// A tender that waited found its end: a fact, where a document claims it (`facts.md` §4, Stored card).

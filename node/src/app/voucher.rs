@@ -9,14 +9,17 @@ use super::tender;
 use crate::db::vouchers::{self, Voucher};
 use crate::db::{Fault, catalog, stock};
 use rusqlite::Connection;
+use std::collections::BTreeMap;
 use tradepost_commerce::basket::BasketLine;
 use tradepost_commerce::document::{
-    LineInput, LineKind, PoolDraw, PriceSource, RefundDocument, SaleDocument, Sku, Tax, Tender, TenderKind,
+    Discount, LineInput, LineKind, PoolDraw, PriceSource, RefundDocument, SaleDocument, Sku, Tax, Tender,
+    TenderKind,
 };
 use tradepost_commerce::money::Money;
 use tradepost_commerce::quantity::{Quantity, THOUSAND, Unit};
-use tradepost_commerce::tender_life;
+use tradepost_commerce::tender_life::{self, coupon_pool, pool_code, voucher_pool};
 use tradepost_commerce::time::UtcMs;
+use tradepost_sync::body::RightsBurnt;
 
 /// Most characters of a code.
 const CODE_CHARS_MAX: usize = 32;
@@ -59,29 +62,95 @@ pub fn find(conn: &Connection, enrolled: bool, code: &str) -> Answer<Option<Stan
     let Voucher { sold, redeemed } = known.unwrap_or_default();
     let left = if enrolled { quota.unwrap_or_default() } else { sold.saturating_sub(redeemed) };
     // What a cart is being paid with is not there twice.
-    let taken = tender::unclaimed(conn)?.into_iter().filter(|row| row.code.as_deref() == Some(code));
-    let left = taken.fold(left, |left, row| left.saturating_sub(row.amount.0)).max(0);
+    let held = i64::try_from(held(conn, code)?).unwrap_or(i64::MAX);
+    let left = left.saturating_sub(held).max(0);
     Ok(Some(Standing { left: Money(left), sold: Money(sold), redeemed: Money(redeemed) }))
 }
 
 /// The rights held here of a card's pool, in minor units.
 fn quota(conn: &Connection, code: &str) -> Result<Option<i64>, Fault> {
-    let Some(no) = catalog::sku_no(conn, &Sku(code.to_owned()))? else { return Ok(None) };
+    let Some(no) = catalog::sku_no(conn, &Sku(voucher_pool(code)))? else { return Ok(None) };
     Ok(Some(i64::try_from(stock::load(conn, no)?.rights()).unwrap_or(i64::MAX)))
+}
+
+/// What carts that are being paid with a voucher hold of its pool, in minor units.
+///
+/// # Errors
+/// [`Fault`].
+pub(super) fn held(conn: &Connection, code: &str) -> Result<u64, Fault> {
+    let taken = tender::unclaimed(conn)?.into_iter().filter(|row| row.code.as_deref() == Some(code));
+    Ok(taken.fold(0, |held, row| held.saturating_add(u64::try_from(row.amount.0).unwrap_or(0))))
+}
+
+/// The pool that paying `amount` with a voucher draws on, and what must be held of it.
+///
+/// # Errors
+/// [`Fault`].
+pub fn wanted(conn: &Connection, code: &str, amount: Money) -> Result<(Sku, u64), Fault> {
+    let units = u64::try_from(amount.0).unwrap_or(0);
+    Ok((Sku(voucher_pool(code)), held(conn, code)?.saturating_add(units)))
 }
 
 /// Draws on a voucher. What is drawn from a pool is named; a node alone has no pools.
 ///
 /// # Errors
-/// `BAD_CODE`, `OVER_QUOTA`, `BAD_MONEY` at `pointer`; or a fault.
+/// `BAD_CODE`, `OVER_QUOTA`, `BAD_MONEY`, `LEASE_EXPIRED` at `pointer`; or a fault.
 pub(crate) fn draw(node: &mut Node, code: &str, amount: Money, pointer: &str) -> Answer<Option<PoolDraw>> {
     let enrolled = node.me.enrolled;
+    let (code, _) = pool_code(code);
+    if let Err(locked) = node.lock() {
+        // Its rights may be given to somebody else once it counts as lost.
+        return Err(no_at(Code::LeaseExpired, pointer, format!("nothing is drawn on vouchers: {locked}")));
+    }
     let left = find(node.conn(), enrolled, code)?.unwrap_or_default().left;
     let draw = tender_life::draw(code, amount, left).map_err(|refusal| match Stop::from(refusal) {
         Stop::No(problem) => no_at(problem.code, pointer, problem.detail),
         fault => fault,
     })?;
-    Ok(enrolled.then_some(draw))
+    Ok(enrolled.then(|| PoolDraw { pool: voucher_pool(code), ..draw }))
+}
+
+/// Draws each coupon of a sale that has a number of uses: one use, where this node holds one. Beyond that the coupon
+/// stands without, and the hub flags it (`facts.md` §5).
+///
+/// # Errors
+/// [`Fault`].
+pub(crate) fn draw_coupons(node: &mut Node, discounts: &mut [Discount]) -> Answer<()> {
+    if !node.me.enrolled || node.lock().is_err() {
+        return Ok(());
+    }
+    let mut used: BTreeMap<String, u64> = BTreeMap::new();
+    for discount in discounts.iter_mut().filter(|discount| discount.pool.is_none()) {
+        let Some(coupon) = discount.coupon.as_deref() else { continue };
+        let pool = coupon_pool(&coupon.trim().to_uppercase());
+        let Some(no) = catalog::sku_no(node.conn(), &Sku(pool.clone()))? else { continue };
+        let taken = used.entry(pool.clone()).or_default();
+        if node.stock(no)?.rights() > *taken {
+            *taken += 1;
+            discount.pool = Some(PoolDraw { pool, used: Money(1) });
+        }
+    }
+    Ok(())
+}
+
+/// What a refund of sold vouchers takes out of their pools again: facts to be written with it. A voucher that was spent,
+/// or whose rights are elsewhere, is not given back.
+///
+/// # Errors
+/// `OVER_QUOTA`; or a fault.
+pub(crate) fn taken_back(node: &mut Node, refund: &RefundDocument) -> Answer<Vec<RightsBurnt>> {
+    let mut burnt = Vec::new();
+    if !node.me.enrolled {
+        return Ok(burnt);
+    }
+    for (index, (input, outcome)) in refund.inputs.lines.iter().zip(&refund.outcome.lines).enumerate() {
+        let LineKind::Liability { pool } = &input.kind else { continue };
+        let amount = Money(outcome.net.0.saturating_add(outcome.tax.0).saturating_neg());
+        let draw = draw(node, pool, amount, &format!("/lines/{index}"))?;
+        let units = u64::try_from(amount.0).unwrap_or(0);
+        burnt.extend(draw.map(|draw| RightsBurnt { sku: Sku(draw.pool), units, asked_by: None }));
+    }
+    Ok(burnt)
 }
 
 /// The line by which a voucher is sold.
@@ -130,7 +199,7 @@ fn redeemed(conn: &Connection, tenders: &[Tender]) -> Result<(), Fault> {
     for tender in tenders.iter().filter(|t| matches!(t.kind, TenderKind::Voucher | TenderKind::GiftCard)) {
         let code = tender.pool.as_ref().map(|draw| &draw.pool).or(tender.reference.as_ref());
         if let Some(code) = code {
-            vouchers::add(conn, code, 0, tender.amount.0)?;
+            vouchers::add(conn, pool_code(code).0, 0, tender.amount.0)?;
         }
     }
     Ok(())

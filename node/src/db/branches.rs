@@ -5,7 +5,7 @@ use super::Fault;
 use super::events::place;
 use super::incarnations::{int, unsigned};
 use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tradepost_sync::event::Event;
 use tradepost_sync::ids::{Hash, Incarnation};
 
@@ -18,6 +18,7 @@ pub type Saying = (Incarnation, u64);
 /// [`Fault`].
 pub fn put_aside(conn: &Connection, no: i64, event: &Event) -> Result<(), Fault> {
     let seq = event.envelope.seq;
+    super::packs::open(conn, no, seq)?;
     conn.prepare_cached(
         "INSERT INTO branches (incarnation, seq, hash, bytes) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
     )?
@@ -76,6 +77,70 @@ pub fn say(conn: &Connection, original: &Hash, by: &Saying) -> Result<(), Fault>
     )?
     .execute(params![original.0, by.0.0, int(by.1)])?;
     Ok(())
+}
+
+/// A fact that was said again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Who said it, and where.
+    pub by: Saying,
+    /// The event whose Z tells of it.
+    pub told: Option<i64>,
+}
+
+/// Every saying there is.
+///
+/// # Errors
+/// [`Fault`].
+pub fn all_said(conn: &Connection) -> Result<Vec<Said>, Fault> {
+    let mut statement =
+        conn.prepare_cached("SELECT incarnation, seq, told FROM said_again ORDER BY incarnation, seq")?;
+    let rows = statement.query_map([], |row| {
+        Ok(Said { by: (Incarnation(row.get(0)?), unsigned(row.get(1)?)), told: row.get(2)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// A Z tells of a saying.
+///
+/// # Errors
+/// [`Fault`].
+pub fn tell(conn: &Connection, by: &Saying, told: i64) -> Result<(), Fault> {
+    conn.prepare_cached("UPDATE said_again SET told = ?3 WHERE incarnation = ?1 AND seq = ?2")?
+        .execute(params![by.0.0, int(by.1), told])?;
+    Ok(())
+}
+
+/// A Z counts no more: what it told of waits for another.
+///
+/// # Errors
+/// [`Fault`].
+pub fn untell(conn: &Connection, told: i64) -> Result<(), Fault> {
+    conn.prepare_cached("UPDATE said_again SET told = NULL WHERE told = ?1")?.execute([told])?;
+    Ok(())
+}
+
+/// A stream parts here, as a fact tells; the lowest place stays.
+///
+/// # Errors
+/// [`Fault`].
+pub fn note_fork(conn: &Connection, no: i64, shared: u64) -> Result<(), Fault> {
+    conn.prepare_cached(
+        "INSERT INTO forks (incarnation, seq) VALUES (?1, ?2) \
+         ON CONFLICT (incarnation) DO UPDATE SET seq = min(seq, excluded.seq)",
+    )?
+    .execute([no, int(shared)])?;
+    Ok(())
+}
+
+/// Where streams part, by incarnation.
+///
+/// # Errors
+/// [`Fault`].
+pub fn forks(conn: &Connection) -> Result<BTreeMap<i64, u64>, Fault> {
+    let mut statement = conn.prepare_cached("SELECT incarnation, seq FROM forks")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// A saying was cut off itself.

@@ -66,6 +66,26 @@ pub fn after(conn: &Connection, after: u64, limit: usize) -> Result<Vec<(u64, Ve
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// The number of the last change; 0 where nothing ever changed.
+///
+/// # Errors
+/// [`Fault`].
+pub fn last(conn: &Connection) -> Result<u64, Fault> {
+    let mut statement = conn.prepare_cached("SELECT COALESCE(MAX(n), 0) FROM cart_states")?;
+    Ok(statement.query_row([], |row| row.get(0).map(unsigned))?)
+}
+
+/// Carts whose last change bears a number above `after`, up to `until`, in order.
+///
+/// # Errors
+/// [`Fault`].
+pub fn changed(conn: &Connection, after: u64, until: u64) -> Result<Vec<Id>, Fault> {
+    let mut statement =
+        conn.prepare_cached("SELECT id FROM cart_states WHERE n > ?1 AND n <= ?2 ORDER BY n")?;
+    let rows = statement.query_map(params![int(after), int(until)], |row| Ok(Id(row.get(0)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// States of carts that were cloned from a cart, or are left over of it.
 ///
 /// # Errors

@@ -58,6 +58,14 @@ pub fn latest(conn: &Connection) -> Result<Vec<Row>, Fault> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// Whether anything was ever counted.
+///
+/// # Errors
+/// [`Fault`].
+pub fn any(conn: &Connection) -> Result<bool, Fault> {
+    Ok(conn.prepare_cached("SELECT 1 FROM counts LIMIT 1")?.exists([])?)
+}
+
 /// The count at a place of the log.
 ///
 /// # Errors

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 /// Space that is set free for closing a shift on a full disk.
 pub const BALLAST_BYTES: u64 = 16 << 20;
+/// What must be free beside the ballast before it is laid again and everything may write: else it would take the room from
+/// the very next sale.
+const ROOM_BYTES: u64 = 4 << 20;
 
 /// Why the directory can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -88,17 +91,40 @@ impl Directory {
         self.sync()
     }
 
-    /// Puts 16 MB aside, where there is room; a full disk is no reason not to start.
-    pub fn lay_ballast(&self) {
+    /// Puts 16 MB aside, where there is room; a full disk is no reason not to start. Answers whether they lie there.
+    pub fn lay_ballast(&self) -> bool {
+        self.lay(BALLAST_BYTES)
+    }
+
+    /// Puts the ballast aside again where it was freed, once there is clearly room for more than it. Answers whether it lies
+    /// there.
+    pub fn lay_ballast_again(&self) -> bool {
+        self.lay(BALLAST_BYTES + ROOM_BYTES)
+    }
+
+    /// Gives the ballast's room to whoever writes next.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn free_ballast(&self) -> Result<(), Fault> {
+        match std::fs::remove_file(self.path.join("ballast")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(self.sync()?),
+        }
+    }
+
+    fn lay(&self, room: u64) -> bool {
         let path = self.path.join("ballast");
         let there = std::fs::metadata(&path).is_ok_and(|m| m.len() == BALLAST_BYTES);
         if there {
-            return;
+            return true;
         }
-        if let Err(error) = write_ballast(&path) {
+        if let Err(error) = write_ballast(&path, room) {
             let _ = std::fs::remove_file(&path);
             tracing::warn!(%error, "no room for the ballast");
+            return false;
         }
+        true
     }
 
     /// Moves a damaged database aside, with its WAL, and keeps it.
@@ -128,12 +154,13 @@ fn private(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
-fn write_ballast(path: &Path) -> std::io::Result<()> {
+fn write_ballast(path: &Path, room: u64) -> std::io::Result<()> {
     let mut file = private(path)?;
     // Not zeros: a file system may store those without room.
     let block: Vec<u8> = (0..1u32 << 20).map(|i| u8::try_from((i % 251) * 31 % 251).unwrap_or(0)).collect();
-    for _ in 0..BALLAST_BYTES / (1 << 20) {
+    for _ in 0..room / (1 << 20) {
         file.write_all(&block)?;
     }
+    file.set_len(BALLAST_BYTES)?;
     file.sync_all()
 }

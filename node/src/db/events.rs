@@ -1,12 +1,14 @@
-//! The log, and the signatures over the heads it was committed at.
+//! The log, and the signatures over the heads it was committed at. Old stretches of it lie in [`packs`]; whoever reads
+//! here doesn't see the difference.
 
-use super::Fault;
 use super::incarnations::{int, unsigned};
+use super::{Fault, packs};
 use rusqlite::{Connection, OptionalExtension, params};
 use tradepost_sync::event::Event;
 use tradepost_sync::signing::SignatureBytes;
 
 const SEQ_BITS: u32 = 40;
+pub(super) const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
 
 /// Where an event stands in the table.
 pub fn place(no: i64, seq: u64) -> i64 {
@@ -38,7 +40,10 @@ pub fn insert(conn: &Connection, no: i64, event: &Event) -> Result<i64, Fault> {
 /// [`Fault`].
 pub fn bytes(conn: &Connection, place: i64) -> Result<Option<Vec<u8>>, Fault> {
     let mut statement = conn.prepare_cached("SELECT bytes FROM events WHERE place = ?1")?;
-    Ok(statement.query_row([place], |row| row.get(0)).optional()?)
+    match statement.query_row([place], |row| row.get(0)).optional()? {
+        Some(bytes) => Ok(Some(bytes)),
+        None => packs::bytes(conn, place),
+    }
 }
 
 /// An event.
@@ -62,6 +67,22 @@ pub fn parse(bytes: &[u8]) -> Result<Event, Fault> {
 /// # Errors
 /// [`Fault`], or what `tell` says.
 pub fn each<E: From<Fault>>(
+    conn: &Connection,
+    no: i64,
+    from: u64,
+    mut tell: impl FnMut(i64, Vec<u8>) -> Result<bool, E>,
+) -> Result<(), E> {
+    if !packs::each(conn, no, from, &mut tell)? {
+        return Ok(());
+    }
+    each_open(conn, no, from, tell)
+}
+
+/// As [`each`], of those events only that lie in no pack.
+///
+/// # Errors
+/// As [`each`].
+pub fn each_open<E: From<Fault>>(
     conn: &Connection,
     no: i64,
     from: u64,
@@ -101,6 +122,23 @@ pub fn last_signed(
     from: u64,
     to: u64,
 ) -> Result<Option<(u64, SignatureBytes)>, Fault> {
+    // Packs are the beginning of a stream.
+    match signed(conn, "DESC", no, from, to)? {
+        Some(head) => Ok(Some(head)),
+        None => packs::last_end(conn, no, from, to),
+    }
+}
+
+/// As [`last_signed`], of those heads only that lie in no pack.
+///
+/// # Errors
+/// [`Fault`].
+pub fn last_signed_open(
+    conn: &Connection,
+    no: i64,
+    from: u64,
+    to: u64,
+) -> Result<Option<(u64, SignatureBytes)>, Fault> {
     signed(conn, "DESC", no, from, to)
 }
 
@@ -109,7 +147,10 @@ pub fn last_signed(
 /// # Errors
 /// [`Fault`].
 pub fn next_signed(conn: &Connection, no: i64, from: u64) -> Result<Option<(u64, SignatureBytes)>, Fault> {
-    signed(conn, "ASC", no, from, (1 << SEQ_BITS) - 1)
+    match packs::first_end(conn, no, from)? {
+        Some(head) => Ok(Some(head)),
+        None => signed(conn, "ASC", no, from, SEQ_MAX),
+    }
 }
 
 /// Signed heads are a group commit apart, so few rows are passed over.
@@ -124,12 +165,12 @@ fn signed(
         "SELECT place, signature FROM events WHERE place BETWEEN ?1 AND ?2 AND signature IS NOT NULL \
          ORDER BY place {way} LIMIT 1"
     ))?;
-    let to = to.min((1 << SEQ_BITS) - 1);
+    let to = to.min(SEQ_MAX);
     let row = |row: &rusqlite::Row<'_>| Ok((parts(row.get(0)?).1, row.get(1)?));
     Ok(statement.query_row(params![place(no, from), place(no, to)], row).optional()?)
 }
 
-/// How many heads were signed after `seq`.
+/// How many heads were signed after `seq`; of many only that they are more than one.
 ///
 /// # Errors
 /// [`Fault`].
@@ -139,5 +180,5 @@ pub fn signed_after(conn: &Connection, no: i64, seq: u64) -> Result<u64, Fault> 
         params![place(no, seq), place(no + 1, 0)],
         |row| row.get(0),
     )?;
-    Ok(unsigned(count))
+    Ok(unsigned(count) + packs::ends_after(conn, no, seq)?)
 }

@@ -150,6 +150,18 @@ pub fn last_day(conn: &Connection, chain: i64) -> Result<Option<DayClosure>, Fau
     body.map(|body| read_day(&body)).transpose()
 }
 
+/// The highest Z that a till's journal closed a day with, whether it stands or was cut off with its branch; 0 for none.
+///
+/// # Errors
+/// [`Fault`].
+pub fn last_z(conn: &Connection, till: &str) -> Result<u32, Fault> {
+    let mut statement = conn.prepare_cached(
+        "SELECT coalesce(max(z), 0) FROM fiscal_days \
+         WHERE chain IN (SELECT no FROM fiscal_chains WHERE till = ?1)",
+    )?;
+    Ok(statement.query_row([till], |row| row.get(0))?)
+}
+
 fn read_day(body: &str) -> Result<DayClosure, Fault> {
     serde_json::from_str(body).map_err(|e| Fault::Fatal(format!("a day's closure: {e}")))
 }

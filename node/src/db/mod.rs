@@ -11,12 +11,14 @@ pub mod catalog;
 pub mod catalog_entries;
 pub mod counts;
 pub mod customers;
+pub mod devices;
 pub mod directory;
 pub mod documents;
 pub mod events;
 pub mod fiscal;
 pub mod incarnations;
 pub mod meta;
+pub mod packs;
 pub mod print;
 pub mod reservations;
 pub mod search;
@@ -27,6 +29,7 @@ pub mod staff;
 pub mod stock;
 pub mod successors;
 pub mod tenders;
+pub mod training;
 pub mod vouchers;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
@@ -41,11 +44,14 @@ mod migrations {
 /// "TRAD": says whose file it is.
 pub const APPLICATION_ID: i32 = 0x5452_4144;
 /// The schema this program knows; a file of a later one is refused.
-pub const SCHEMA_VERSION: i32 = 5;
+pub const SCHEMA_VERSION: i32 = 9;
 /// Older libraries can lose commits when the WAL is reset.
 pub const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// The WAL is written back at this many pages, inline by the writer.
 pub const CHECKPOINT_PAGES: i32 = 4_000;
+/// The file is made smaller where so many pages are free, and so large a part of all.
+const FREE_PAGES_MIN: i64 = 32;
+const FREE_PART: i64 = 16;
 /// Page cache of the writer and of a reader, in KiB.
 const WRITER_CACHE_KIB: i32 = 16_000;
 const READER_CACHE_KIB: i32 = 4_000;
@@ -233,6 +239,23 @@ impl Db {
     /// [`Fault`].
     pub fn checkpoint_fully(&self) -> Result<(), Fault> {
         self.checkpoint("TRUNCATE")
+    }
+
+    /// Gives room back that nothing uses, for a program that ends: what is freed while it runs is used again, so this is
+    /// due only where much more was freed than came. Where there is no room for it, it is left for another day.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn shrink_if_due(&self) -> Result<(), Fault> {
+        let pages: i64 = self.conn.pragma_query_value(None, "page_count", |row| row.get(0))?;
+        let free: i64 = self.conn.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
+        if free < FREE_PAGES_MIN || free < pages / FREE_PART {
+            return Ok(());
+        }
+        match self.conn.execute_batch("VACUUM").map_err(Fault::from).and_then(|()| self.checkpoint_fully()) {
+            Err(Fault::Full) => Ok(()),
+            done => done,
+        }
     }
 
     fn checkpoint(&self, how: &str) -> Result<(), Fault> {

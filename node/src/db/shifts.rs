@@ -1,6 +1,7 @@
 //! Shifts and Zs of every till that is known, by the events that hold them.
 
 use super::Fault;
+use super::events::parts;
 use super::incarnations::{int, unsigned};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tradepost_sync::body::Day;
@@ -22,6 +23,13 @@ pub struct ShiftRow {
     pub closed: Option<i64>,
     /// Its sums, where it is open and this node's.
     pub body: Option<String>,
+}
+
+impl ShiftRow {
+    /// Whether its opening stood on a branch that was cut off, and was said again.
+    pub fn is_said_again(&self) -> bool {
+        parts(self.opened).0 != self.author
+    }
 }
 
 /// A Z.
@@ -120,15 +128,18 @@ pub fn by_opening(conn: &Connection, opened: i64) -> Result<Option<ShiftRow>, Fa
     Ok(statement.query_row([opened], read).optional()?)
 }
 
-/// A till's shift by its number and the incarnation that opened it.
+/// A till's shifts by their number and the incarnation that opened them, open ones first: one, or two where a branch that
+/// was cut off had opened another of the same number, which is said again.
 ///
 /// # Errors
 /// [`Fault`].
-pub fn of_author(conn: &Connection, till: &str, number: u32, author: i64) -> Result<Option<ShiftRow>, Fault> {
+pub fn of_author(conn: &Connection, till: &str, number: u32, author: i64) -> Result<Vec<ShiftRow>, Fault> {
     let mut statement = conn.prepare_cached(&format!(
-        "SELECT {SHIFT} FROM shifts WHERE till = ?1 AND number = ?2 AND author = ?3 ORDER BY opened DESC LIMIT 1"
+        "SELECT {SHIFT} FROM shifts WHERE till = ?1 AND number = ?2 AND author = ?3 \
+         ORDER BY closed IS NOT NULL, opened"
     ))?;
-    Ok(statement.query_row(params![till, number, author], read).optional()?)
+    let rows = statement.query_map(params![till, number, author], read)?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// A till's shift by its number, opened by this node itself: by its present memory or by the one before it was enrolled.
@@ -151,7 +162,7 @@ pub fn cut(conn: &Connection, place: i64) -> Result<(), Fault> {
     conn.prepare_cached("DELETE FROM shifts WHERE opened = ?1")?.execute([place])?;
     conn.prepare_cached("UPDATE shifts SET closed = NULL WHERE closed = ?1")?.execute([place])?;
     conn.prepare_cached("DELETE FROM zs WHERE place = ?1")?.execute([place])?;
-    Ok(())
+    super::branches::untell(conn, place)
 }
 
 /// The highest number of a shift that is known of a till; 0 for none.

@@ -73,6 +73,15 @@ pub fn any(conn: &Connection) -> Result<bool, Fault> {
     Ok(conn.prepare_cached("SELECT EXISTS (SELECT 1 FROM staff)")?.query_row([], |row| row.get(0))?)
 }
 
+/// Nobody of those who are on record works here any more, and nobody is signed on.
+///
+/// # Errors
+/// [`Fault`].
+pub fn nobody_works_here(conn: &Connection) -> Result<(), Fault> {
+    conn.execute_batch("UPDATE staff SET active = 0; DELETE FROM sign_ons")?;
+    Ok(())
+}
+
 /// Stores a record as a whole.
 ///
 /// # Errors

@@ -94,14 +94,15 @@ pub fn store(conn: &Connection, sku: i64, stock: &Stock) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Items whose code comes after `after`, with their stock.
+/// Items whose code comes after `after`, with their stock; pools are no items.
 ///
 /// # Errors
 /// [`Fault`].
 pub fn page(conn: &Connection, after: &str, limit: usize) -> Result<Vec<(Sku, Stock)>, Fault> {
     let mut statement = conn.prepare_cached(
         "SELECT k.sku, s.on_hand, s.minted, s.used, s.overdrawn, s.settled, s.given, s.received, s.lone \
-         FROM skus k JOIN stock s ON s.sku = k.no WHERE k.sku > ?1 ORDER BY k.sku LIMIT ?2",
+         FROM skus k JOIN stock s ON s.sku = k.no WHERE k.sku > ?1 \
+         AND k.sku NOT LIKE ' pool/%' ORDER BY k.sku LIMIT ?2",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = statement.query_map(params![after, limit], |row| Ok((Sku(row.get(0)?), read(row, 1)?)))?;

@@ -117,6 +117,20 @@ pub fn unclaimed(conn: &Connection) -> Result<Vec<TenderLine>, Fault> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// The rows that no cart holds and no document claims and that were made before an instant, in the order in which they
+/// were made.
+///
+/// # Errors
+/// [`Fault`].
+pub fn of_no_paper(conn: &Connection, before: UtcMs) -> Result<Vec<TenderLine>, Fault> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM tenders WHERE cart IS NULL AND document IS NULL AND state IN (2, 3, 4, 6) \
+         AND made < ?1 ORDER BY made, no"
+    ))?;
+    let rows = statement.query_map([before], read)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// How a tender of a document ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {

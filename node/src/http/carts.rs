@@ -95,6 +95,8 @@ pub struct CartOut {
     pub cloned_from: Option<String>,
     /// The cart that was being paid when these lines were scanned into it.
     pub left_over_of: Option<String>,
+    /// It is one of training.
+    pub training: bool,
 }
 
 /// A cart's custodian.
@@ -433,6 +435,7 @@ pub(super) fn show(cart: &Cart, about: &About, rules: &Rulebook, now: Now) -> Ca
         flags: flags(about),
         cloned_from: about.cloned_from.map(|id| id.to_string()),
         left_over_of: about.left_over_of.map(|id| id.to_string()),
+        training: cart.training,
     }
 }
 

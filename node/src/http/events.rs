@@ -1,6 +1,9 @@
 //! Server-sent events for pages that show something live.
 
 use super::state::Shared;
+use crate::app::carts::Cart;
+use crate::app::problem::Answer;
+use crate::db::cart_states;
 use crate::link::LinkState;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -34,10 +37,12 @@ pub async fn listen(State(shared): State<Shared>) -> Sse<impl Stream<Item = Resu
     Sse::new(stream).keep_alive(KeepAlive::default())
 }
 
-/// Tells of the link and of new prices, for as long as the node runs.
+/// Tells of the link, of new prices and of carts that others changed, for as long as the node runs.
 pub async fn tell_changes(shared: Shared) {
     let (mut link, mut pulse) = (shared.link.clone(), shared.writer.pulse());
     let mut catalog = pulse.borrow().catalog;
+    // What was merged before anybody could listen is no news.
+    let mut carts = shared.read(|conn| Ok(cart_states::last(conn)?)).unwrap_or(0);
     loop {
         tokio::select! {
             changed = link.changed() => {
@@ -47,14 +52,43 @@ pub async fn tell_changes(shared: Shared) {
             }
             changed = pulse.changed() => {
                 if changed.is_err() { return; }
-                let now = pulse.borrow_and_update().catalog;
+                let (now, merged) = {
+                    let pulse = pulse.borrow_and_update();
+                    (pulse.catalog, pulse.merged_carts)
+                };
                 if now != catalog {
                     catalog = now;
                     shared.tell("price.activated", format!("{{\"epoch\":{},\"version\":{}}}", now.epoch, now.version));
                 }
+                if merged > carts {
+                    tell_carts(&shared, carts, merged);
+                    carts = merged;
+                }
             }
         }
     }
+}
+
+/// Tells of carts that another till changed, paid or handed on.
+fn tell_carts(shared: &Shared, after: u64, until: u64) {
+    let changed = shared.read(|conn| {
+        let ids = cart_states::changed(conn, after, until)?;
+        ids.iter().map(|id| Cart::load(conn, id)).collect::<Answer<Vec<Cart>>>()
+    });
+    match changed {
+        Ok(carts) => carts.iter().for_each(|cart| shared.tell("cart.updated", told_of(cart))),
+        Err(stop) => {
+            tracing::warn!(?stop, "carts that were merged can't be read");
+            shared.tell(MISSED, "{}".to_owned());
+        }
+    }
+}
+
+/// What is told of a cart that changed.
+pub(super) fn told_of(cart: &Cart) -> String {
+    let till = serde_json::Value::from(cart.till.as_str());
+    let (id, state, version) = (&cart.id, super::carts::state_name(cart.state), cart.version);
+    format!("{{\"id\":\"{id}\",\"till\":{till},\"state\":\"{state}\",\"version\":{version}}}")
 }
 
 fn name_of(state: LinkState) -> &'static str {

@@ -2,19 +2,23 @@
 //! closes no new write.
 
 use super::answer::Refused;
+use super::auth::{self, Way};
 use super::state::Shared;
 use crate::app::problem::{Code, no};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use std::net::IpAddr;
 
 const POLICY: &str =
     "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
 
 /// Lets a request in, or says why not.
-pub async fn guard(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let refusal = check(&shared, request.method(), request.uri().host(), request.headers());
+pub async fn guard(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+    let way = request.extensions().get::<Way>().copied();
+    let refusal = check(&shared, way, request.method(), request.uri().host(), request.headers())
+        .or_else(|| auth::admit(&shared, &mut request).err());
     let mut response = match refusal {
         Some(refused) => refused.into_response(),
         None => next.run(request).await,
@@ -30,15 +34,24 @@ pub async fn guard(State(shared): State<Shared>, request: Request, next: Next) -
     response
 }
 
-fn check(shared: &Shared, method: &Method, target: Option<&str>, headers: &HeaderMap) -> Option<Refused> {
+fn check(
+    shared: &Shared,
+    way: Option<Way>,
+    method: &Method,
+    target: Option<&str>,
+    headers: &HeaderMap,
+) -> Option<Refused> {
     let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
     let host = target.or_else(|| text(header::HOST)).unwrap_or_default();
-    if !answers_for(host_name(host), &shared.hosts) {
+    // A name may be pointed here by a stranger's DNS; the address that was dialled can't be.
+    let dialled = way.and_then(|way| way.to);
+    let ours = |name: &str| answers_for(name, &shared.hosts) || is_address(name, dialled);
+    if !ours(host_name(host)) {
         return Some(no(Code::MisdirectedHost, format!("this node doesn't answer for {host:?}")).into());
     }
     let writes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     if let Some(origin) = text(header::ORIGIN)
-        && !same_site(origin, &shared.hosts)
+        && !same_site(origin, ours)
         && writes
     {
         return Some(no(Code::BadOrigin, format!("a page of {origin} may not write here")).into());
@@ -60,9 +73,13 @@ fn answers_for(name: &str, hosts: &[String]) -> bool {
     loopback || hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
 }
 
-fn same_site(origin: &str, hosts: &[String]) -> bool {
+fn is_address(name: &str, dialled: Option<IpAddr>) -> bool {
+    dialled.is_some() && name.parse::<IpAddr>().ok().map(|address| address.to_canonical()) == dialled
+}
+
+fn same_site(origin: &str, ours: impl Fn(&str) -> bool) -> bool {
     let Some((_, host)) = origin.split_once("://") else { return false };
-    answers_for(host_name(host), hosts)
+    ours(host_name(host))
 }
 
 #[cfg(test)]
@@ -83,8 +100,18 @@ mod tests {
         ] {
             assert_eq!(answers_for(host_name(host), &ours), right, "{host}");
         }
-        assert!(same_site("http://localhost:7600", &ours));
-        assert!(!same_site("null", &ours));
-        assert!(!same_site("https://evil.example", &ours));
+        let known = |name: &str| answers_for(name, &ours);
+        assert!(same_site("http://localhost:7600", known));
+        assert!(!same_site("null", known));
+        assert!(!same_site("https://evil.example", known));
+    }
+
+    #[test]
+    fn the_address_that_was_dialled_is_our_own() {
+        let dialled = "192.168.1.20".parse().ok();
+        assert!(is_address(host_name("192.168.1.20:7643"), dialled));
+        for (name, dialled) in [("192.168.1.21", dialled), ("till", dialled), ("192.168.1.20", None)] {
+            assert!(!is_address(name, dialled), "{name}");
+        }
     }
 }

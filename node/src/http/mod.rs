@@ -1,7 +1,9 @@
 //! HTTP at the node: outside words into `app` calls and back. Loopback by default; nothing here decides.
 
 pub mod answer;
+pub mod auth;
 pub mod body;
+pub mod cards;
 pub mod cart_changes;
 pub mod cart_custody;
 pub mod carts;
@@ -9,6 +11,7 @@ pub mod catalog;
 pub mod counts;
 pub mod customers;
 pub mod deliveries;
+pub mod discounts;
 pub mod documents;
 pub mod enrolment;
 pub mod events;
@@ -35,7 +38,9 @@ pub mod stock;
 pub mod sync;
 pub mod tenders;
 pub mod till;
+pub mod tls;
 pub mod totals;
+pub mod training;
 pub mod transfers;
 
 pub use state::Shared;

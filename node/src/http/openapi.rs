@@ -3,9 +3,10 @@
 use super::answer::{Refused, Reply, text};
 use super::state::Shared;
 use super::{
-    body, cart_changes, cart_custody, carts, catalog, counts, customers, deliveries, documents, enrolment,
-    events, exports, guard, ops, page, print, products, receipts, receivables, refunds, reservations,
-    retirement, sales, shifts, staff, stock, sync, tenders, till, totals, transfers,
+    auth, body, cards, cart_changes, cart_custody, carts, catalog, counts, customers, deliveries, discounts,
+    documents, enrolment, events, exports, guard, ops, page, print, products, receipts, receivables, refunds,
+    reservations, retirement, sales, shifts, staff, stock, sync, tenders, till, tls, totals, training,
+    transfers,
 };
 use crate::app::problem::{Code, no};
 use axum::Router;
@@ -75,6 +76,8 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(receivables::get_voucher))
         .routes(routes!(tenders::list))
         .routes(routes!(tenders::forward))
+        .routes(routes!(cards::get, cards::put))
+        .routes(routes!(discounts::get, discounts::put))
         .routes(routes!(tenders::confirm))
         .routes(routes!(tenders::get_terminal, tenders::put_terminal))
         .routes(routes!(tenders::get_account, tenders::put_account))
@@ -117,6 +120,7 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(staff::sign_on))
         .routes(routes!(staff::sign_off))
         .routes(routes!(staff::get_policy, staff::put_policy))
+        .routes(routes!(training::get, training::set))
         .routes(routes!(shifts::open, shifts::get_shift))
         .routes(routes!(shifts::move_cash))
         .routes(routes!(shifts::count))
@@ -136,6 +140,12 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(print::give_up))
         .routes(routes!(print::list_printers))
         .routes(routes!(print::put_printer, print::delete_printer))
+        .routes(routes!(auth::invite))
+        .routes(routes!(auth::list, auth::pair))
+        .routes(routes!(auth::unpair))
+        .routes(routes!(tls::page))
+        .routes(routes!(tls::certificate))
+        .routes(routes!(tls::pem))
         .routes(routes!(events::listen))
         .routes(routes!(ops::livez))
         .routes(routes!(ops::readyz))

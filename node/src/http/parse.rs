@@ -408,15 +408,23 @@ impl ExemptionBody {
 /// # Errors
 /// What is wrong with them, where.
 pub fn tenders(given: &[TenderBody]) -> Answer<Vec<Tender>> {
-    given.iter().enumerate().map(|(index, tender)| one_tender(tender, index)).collect()
+    given.iter().enumerate().map(|(index, tender)| one_tender(tender, index, false)).collect()
 }
 
-fn one_tender(tender: &TenderBody, index: usize) -> Answer<Tender> {
+/// The same, where a card without a reference is taken by the till's own terminal.
+///
+/// # Errors
+/// As [`tenders`].
+pub fn tenders_by_terminal(given: &[TenderBody]) -> Answer<Vec<Tender>> {
+    given.iter().enumerate().map(|(index, tender)| one_tender(tender, index, true)).collect()
+}
+
+fn one_tender(tender: &TenderBody, index: usize, by_terminal: bool) -> Answer<Tender> {
     let reference = tender.reference.as_deref().filter(|r| !r.trim().is_empty());
     let reference = reference.map(|r| short(r, &format!("/tenders/{index}/reference"))).transpose()?;
     let at = |field: &str| format!("/tenders/{index}/{field}");
     let kind = tender.kind.kind();
-    if kind == TenderKind::Card && reference.is_none() {
+    if kind == TenderKind::Card && reference.is_none() && !by_terminal {
         let detail = "a card needs the reference of its terminal";
         return Err(no_at(Code::TenderNotTaken, at("reference"), detail));
     }

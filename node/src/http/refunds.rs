@@ -6,8 +6,11 @@ use super::parse::{self, DiscountBody, LineBody, TenderBody};
 use super::sales::{Sale, as_answered};
 use super::staff::ApprovalBody;
 use super::state::Shared;
+use super::tenders::by_card;
+use crate::app::node::Node;
 use crate::app::problem::{Answer, Code, no_at};
 use crate::app::refund::{self, Right};
+use crate::app::refund_caps;
 use crate::app::request::{
     Back, ExchangeRequest, PayOut, RefundLine, RefundRequest, SaleRequest, Till, VoidRequest,
 };
@@ -213,6 +216,8 @@ pub struct PaidOut {
 pub struct RefundPolicyOut {
     /// Most that is given back without a receipt, in minor units.
     pub no_receipt_max: i64,
+    /// Most that this node gives back unverified on one business day, in minor units.
+    pub unverified_max: i64,
 }
 
 /// What refunds may come to.
@@ -221,6 +226,8 @@ pub struct RefundPolicyOut {
 pub struct RefundPolicyBody {
     /// Most that is given back without a receipt, in minor units.
     pub no_receipt_max: i64,
+    /// Most that this node gives back unverified on one business day, in minor units; left out, it stays.
+    pub unverified_max: Option<i64>,
     /// A manager's PIN.
     pub approval: Option<ApprovalBody>,
 }
@@ -238,8 +245,8 @@ pub async fn put_refund(
         shared.ask_refund_right(sale).await?;
     }
     let approved = shared.approved(body.approval.as_ref()).await?;
-    let booked =
-        shared.writer.ask(move |node, now| refund::refund(node, now, &request, approved.as_ref())).await?;
+    let work = move |node: &mut Node, now| refund::refund_by_card(node, now, &request, approved.as_ref());
+    let booked = by_card(&shared, work).await?;
     metrics::counter!("tradepost_refunds_total").increment(1);
     Ok(created(&as_answered(booked)?))
 }
@@ -357,8 +364,8 @@ pub async fn put_void(
         reason: parse::short(&body.reason, "/reason")?,
     };
     let approved = shared.approved(body.approval.as_ref()).await?;
-    let booked =
-        shared.writer.ask(move |node, now| void::void(node, now, &request, approved.as_ref())).await?;
+    let work = move |node: &mut Node, now| void::void(node, now, &request, approved.as_ref());
+    let booked = by_card(&shared, work).await?;
     metrics::counter!("tradepost_refunds_total").increment(1);
     Ok(created(&as_answered(booked)?))
 }
@@ -374,10 +381,8 @@ pub async fn put_exchange(
     let request = parse_exchange(&id, &body)?;
     let exchange_id = request.id;
     let approved = shared.approved(body.approval.as_ref()).await?;
-    let both = shared
-        .writer
-        .ask(move |node, now| exchange::exchange(node, now, &request, approved.as_ref()))
-        .await?;
+    let work = move |node: &mut Node, now| exchange::exchange(node, now, &request, approved.as_ref());
+    let both = by_card(&shared, work).await?;
     metrics::counter!("tradepost_refunds_total").increment(1);
     metrics::counter!("tradepost_sales_total").increment(1);
     Ok(created(&ExchangeOut {
@@ -412,7 +417,7 @@ fn parse_exchange(id: &str, body: &ExchangeBody) -> Answer<ExchangeRequest> {
             customer: sale.customer.as_deref().map(|c| parse::id(c, "/sale/customer")).transpose()?,
             price_list: None,
             exemption: None,
-            tenders: parse::tenders(&body.tenders)?,
+            tenders: parse::tenders_by_terminal(&body.tenders)?,
             expected_total: body.expected_total.map(Money),
         },
     })
@@ -422,19 +427,20 @@ fn parse_exchange(id: &str, body: &ExchangeBody) -> Answer<ExchangeRequest> {
 #[utoipa::path(get, path = "/v1/refund-policy", operation_id = "getRefundPolicy", tag = "sales",
     responses((status = 200, description = "The policy", body = RefundPolicyOut)))]
 pub async fn get_policy(State(shared): State<Shared>) -> Reply {
-    let most = shared.read(refund::no_receipt_max)?;
-    Ok(ok(&RefundPolicyOut { no_receipt_max: most.0 }))
+    shared.read(show_policy).map(|policy| ok(&policy)).map_err(Into::into)
+}
+
+fn show_policy(conn: &rusqlite::Connection) -> Answer<RefundPolicyOut> {
+    let (no_receipt, unverified) = (refund_caps::no_receipt_max(conn)?, refund_caps::unverified_max(conn)?);
+    Ok(RefundPolicyOut { no_receipt_max: no_receipt.0, unverified_max: unverified.0 })
 }
 
 /// Sets what refunds may come to.
 #[utoipa::path(put, path = "/v1/refund-policy", operation_id = "putRefundPolicy", tag = "sales", request_body = RefundPolicyBody,
     responses((status = 200, description = "The policy", body = RefundPolicyOut), (status = "4XX", description = "A problem", body = super::answer::ProblemBody)))]
 pub async fn put_policy(State(shared): State<Shared>, Json(body): Json<RefundPolicyBody>) -> Reply {
-    let most = Money(body.no_receipt_max);
+    let caps = (Money(body.no_receipt_max), body.unverified_max.map(Money));
     let approved = shared.approved(body.approval.as_ref()).await?;
-    shared
-        .writer
-        .ask(move |node, now| refund::set_no_receipt_max(node, now, most, approved.as_ref()))
-        .await?;
-    Ok(ok(&RefundPolicyOut { no_receipt_max: most.0 }))
+    shared.writer.ask(move |node, now| refund_caps::put(node, now, caps, approved.as_ref())).await?;
+    shared.read(show_policy).map(|policy| ok(&policy)).map_err(Into::into)
 }

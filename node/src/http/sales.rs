@@ -345,7 +345,7 @@ fn show_sale(booked: &Booked, sale: &SaleCommitted) -> Sale {
             .exemption
             .as_ref()
             .map(|why| ExemptionOut { reason: why.reason.clone(), certificate: why.certificate.clone() }),
-        training: false,
+        training: crate::app::training::is_of_training(&sale.receipt),
         staff: staff_of(booked),
         shift: booked.event.envelope.shift,
     }

@@ -12,6 +12,7 @@ use crate::app::request::Till;
 use crate::app::shift::{self, CashRequest, CloseRequest, Counted, OpenRequest};
 use crate::app::staff::Rules;
 use crate::app::{drawer, fiscal, shift_recover};
+use crate::writer::even_when_full;
 use axum::extract::{Path, Query, State};
 use serde::{Deserialize, Serialize};
 use tradepost_commerce::drawer::CashDirection;
@@ -227,8 +228,11 @@ fn reason(text: &str) -> Answer<String> {
     responses((status = 200, description = "The shift, closing", body = ShiftOut), (status = "4XX", description = "A problem", body = super::answer::ProblemBody)))]
 pub async fn count(State(shared): State<Shared>, Path(till): Path<String>) -> Reply {
     let till = Till::parse(&till)?;
-    let asked = till.clone();
-    shared.writer.ask(move |node, _| shift::begin_count(node, &asked)).await?;
+    let begin = async || {
+        let asked = till.clone();
+        shared.writer.ask(move |node, _| shift::begin_count(node, &asked)).await
+    };
+    even_when_full(&shared.writer, begin).await?;
     Ok(ok(&x(&shared, till.name())?))
 }
 
@@ -240,14 +244,17 @@ pub async fn close(
     Path(till): Path<String>,
     Json(body): Json<CloseBody>,
 ) -> Reply {
-    let request = CloseRequest {
-        till: Till::parse(&till)?,
-        shift: body.shift,
-        counts: counted(&shared, &body.counts, "/counts")?,
+    let till = Till::parse(&till)?;
+    let close = async || {
+        let request = CloseRequest {
+            till: till.clone(),
+            shift: body.shift,
+            counts: counted(&shared, &body.counts, "/counts")?,
+        };
+        let approved = shared.approved(body.approval.as_ref()).await?;
+        shared.writer.ask(move |node, now| shift::close(node, now, &request, approved.as_ref())).await
     };
-    let approved = shared.approved(body.approval.as_ref()).await?;
-    let booked =
-        shared.writer.ask(move |node, now| shift::close(node, now, &request, approved.as_ref())).await?;
+    let booked = even_when_full(&shared.writer, close).await?;
     metrics::counter!("tradepost_zs_total").increment(1);
     Ok(ok(&show_z(&Booked { synced: false, ..booked })?))
 }

@@ -149,6 +149,8 @@ pub struct TillOut {
     pub orphan: Option<OrphanOut>,
     /// The number of its last Z; 0 before the first.
     pub last_z: u32,
+    /// It practises: what it makes is no sale.
+    pub training: bool,
 }
 
 /// Who is signed on.
@@ -229,6 +231,7 @@ fn show_till(conn: &Connection, till: &str) -> Answer<TillOut> {
         shift_required: rules.policy.shifts == Shifts::Required,
         orphan,
         last_z: db::shifts::last_z(conn, till)?.map_or(0, |row| row.z),
+        training: crate::app::training::is_on(conn, till)?,
     })
 }
 

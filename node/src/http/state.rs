@@ -8,6 +8,7 @@ use crate::app::problem::{Answer, Stop};
 use crate::db::{Fault, Reads};
 use crate::link::{EnrolAsk, Link, Told};
 use crate::peers::Peers;
+use crate::tls::Identity;
 use crate::writer::{Machine, Pulse, Writer};
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +38,10 @@ pub struct Inner {
     pub till: String,
     /// Host names that are answered for; empty means loopback names alone.
     pub hosts: Vec<String>,
+    /// What is shown to devices that come over TLS; none where the node serves none.
+    pub identity: Option<Arc<Identity>>,
+    /// Other machines are answered without encryption.
+    pub insecure_lan: bool,
     /// The link, as the sync daemon tells it.
     pub link: watch::Receiver<Link>,
     /// Pokes the sync daemon.
@@ -77,6 +82,10 @@ pub struct Given {
     /// See [`Inner`].
     pub hosts: Vec<String>,
     /// See [`Inner`].
+    pub identity: Option<Arc<Identity>>,
+    /// See [`Inner`].
+    pub insecure_lan: bool,
+    /// See [`Inner`].
     pub link: watch::Receiver<Link>,
     /// See [`Inner`].
     pub poke: Arc<Notify>,
@@ -91,13 +100,28 @@ pub struct Given {
 impl Shared {
     /// Puts it together.
     pub fn new(given: Given) -> Self {
-        let Given { writer, reads, machine, till, hosts, link, poke, peers, enrol, metrics } = given;
+        let Given {
+            writer,
+            reads,
+            machine,
+            till,
+            hosts,
+            identity,
+            insecure_lan,
+            link,
+            poke,
+            peers,
+            enrol,
+            metrics,
+        } = given;
         Self(Arc::new(Inner {
             writer,
             reads,
             machine,
             till,
             hosts,
+            identity,
+            insecure_lan,
             link,
             poke,
             peers,

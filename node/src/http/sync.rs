@@ -56,6 +56,8 @@ pub struct SyncStatus {
     pub lease: Option<LeaseOut>,
     /// A barrier is open: logs stand still until the hub has settled what they end with (`model.md` §3.5).
     pub frozen: bool,
+    /// Other machines are answered without encryption.
+    pub insecure_lan: bool,
 }
 
 /// The lease.
@@ -184,6 +186,7 @@ pub(super) fn current(shared: &Shared) -> Result<SyncStatus, crate::app::Stop> {
         clock_skew_ms: link.clock_skew_ms,
         lease: lease(shared),
         frozen: shared.read(|conn| Ok(frozen::load(conn)?))?.barrier.is_some(),
+        insecure_lan: shared.insecure_lan,
         hub_time: link.hub_time.map(|(tau, at)| {
             let ago = (shared.machine.boot() - at).max(0);
             HubTimeOut { epoch: tau.epoch, ms: tau.later(ago).ms, heard_ms_ago: ago }

@@ -5,15 +5,19 @@ use super::body::Json;
 use super::parse::{self, TenderKindBody};
 use super::sales::rfc3339;
 use super::state::Shared;
+use crate::app::acquire;
 use crate::app::clock::Now;
+use crate::app::node::Node;
 use crate::app::problem::{Answer, Code, Stop, no};
 use crate::app::request::Till;
 use crate::app::tender::{self, Begun, Payment, TenderRequest, TenderRow};
 use crate::app::tender_end::{self, Ask};
+use crate::app::tender_paper::{self, Asks, Question, Step};
 use crate::app::terminal::{self, Behaviour, Forwards, Said, TIMEOUT_MS, Terminal, TerminalKind};
 use crate::app::totals::kind_name;
 use axum::extract::{Path, Query, State};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::time::Duration;
 use tradepost_commerce::document::{TenderKind, TenderState};
 use tradepost_commerce::money::Money;
@@ -241,6 +245,9 @@ pub async fn give(
     let cart = parse::id(&id, "/cart")?;
     let request = parse_tender(cart, &body)?;
     let key = request.key;
+    if let Some(code) = request.code.clone().filter(|_| request.kind != TenderKind::Card) {
+        shared.cover(|conn| acquire::of_voucher(conn, &code, request.amount)).await;
+    }
     let begun = shared.writer.ask(move |node, now| tender::begin(node, now, &request)).await?;
     if begun.charge.is_some() {
         take_card(&shared, begun, key).await?;
@@ -260,6 +267,54 @@ async fn take_card(shared: &Shared, begun: Begun, key: Id) -> Answer<()> {
         shared.writer.ask(move |node, now| tender_end::heard(node, now, &key, said)).await
     });
     asked.await.map_err(|e| Stop::Fault(crate::db::Fault::Fatal(e.to_string())))?
+}
+
+/// Books what a terminal may have to be asked for first: while it gives answers the request goes on, whoever is still
+/// listening.
+///
+/// # Errors
+/// Every "no" of the request; `TENDER_UNSETTLED` while nobody knows what a terminal did; or a fault.
+pub(super) async fn by_card<T: Send + 'static>(
+    shared: &Shared,
+    work: impl Fn(&mut Node, Now) -> Answer<Step<T>> + Send + Sync + 'static,
+) -> Answer<T> {
+    let work = Arc::new(work);
+    loop {
+        let step = Arc::clone(&work);
+        let asks = match shared.writer.ask(move |node, now| step(node, now)).await? {
+            Step::Done(done) => return Ok(done),
+            Step::Asks(asks) => asks,
+        };
+        let Asks { key, question, timeout_ms } = asks;
+        match question {
+            Question::Move(charge) => {
+                take_card(shared, Begun { charge: Some(charge), timeout_ms }, key).await?;
+            }
+            Question::Inquire(ask) => follow(shared, ask, key).await?,
+        }
+        shared.read(|conn| tender_paper::known(conn, &key))?;
+    }
+}
+
+/// Undoes card money whose document never came.
+///
+/// # Errors
+/// A fault.
+pub async fn undo_abandoned(shared: &Shared) -> Answer<usize> {
+    let wall = shared.machine.wall();
+    if !shared.read(|conn| tender_paper::any_abandoned(conn, wall))? {
+        return Ok(0);
+    }
+    let asks = shared.writer.ask(tender_paper::abandoned).await?;
+    let undone = asks.len();
+    for (key, ask) in asks {
+        match follow(shared, ask, key).await {
+            // Its till has no terminal any more: it waits until there is one.
+            Ok(()) | Err(Stop::No(_)) => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(undone)
 }
 
 fn parse_tender(cart: Id, body: &CartTenderBody) -> Answer<TenderRequest> {

@@ -1,9 +1,11 @@
 //! What the till page needs to begin.
 
 use super::answer::{Reply, ok};
+use super::auth::Asking;
 use super::products::VersionOut;
 use super::state::Shared;
 use crate::app::status;
+use axum::Extension;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -29,6 +31,10 @@ pub struct Bootstrap {
     pub products: u64,
     /// Belongs to a hub's store.
     pub enrolled: bool,
+    /// The paired device that asks.
+    pub device: Option<String>,
+    /// Other machines are answered without encryption: the page warns of it for as long as that is so.
+    pub insecure_lan: bool,
 }
 
 /// A store.
@@ -43,19 +49,22 @@ pub struct StoreOut {
 /// Begins a till.
 #[utoipa::path(get, path = "/v1/till/bootstrap", operation_id = "bootstrapTill", tag = "till",
     responses((status = 200, description = "What the till page needs", body = Bootstrap)))]
-pub async fn bootstrap(State(shared): State<Shared>) -> Reply {
+pub async fn bootstrap(State(shared): State<Shared>, asking: Option<Extension<Asking>>) -> Reply {
+    let device = asking.map(|Extension(Asking(device))| device);
     let rules = shared.rules()?;
     let standing = shared.read(status::read)?;
     let settings = &rules.settings;
     Ok(ok(&Bootstrap {
         enrolled: standing.hub.is_some(),
         store: standing.hub.map(|hub| StoreOut { code: hub.store_code, name: hub.store_name }),
-        till: shared.till.clone(),
+        till: device.as_ref().map_or_else(|| shared.till.clone(), |device| device.till.clone()),
         currency: settings.currency.code().to_owned(),
         exponent: settings.currency.exponent,
         cash_step: settings.cash_step.0,
         prices_include_tax: settings.prices_include_tax,
         catalog_version: VersionOut { epoch: rules.catalog.epoch, version: rules.catalog.version },
         products: standing.products,
+        device: device.map(|device| device.name),
+        insecure_lan: shared.insecure_lan,
     }))
 }

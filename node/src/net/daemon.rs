@@ -1,5 +1,6 @@
 //! The sync daemon: connects, keeps a session up, and tries again with jitter. Nobody who sells waits for it.
 
+use super::carrier::Carrier;
 use super::pump::{self, Ended};
 use super::rejoin::NotTaken;
 use super::{enrol, rejoin, tls};
@@ -48,6 +49,8 @@ pub struct Context {
     pub link: Arc<watch::Sender<Link>>,
     /// The neighbours that can be asked for rights.
     pub peers: Arc<Peers>,
+    /// Leases that neighbours carry.
+    pub carrier: Arc<Carrier>,
 }
 
 impl Context {

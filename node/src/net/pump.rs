@@ -3,17 +3,20 @@
 //!
 //! It always reads while it writes: what the disk does runs beside the link, and frames leave over a queue.
 
+mod disk;
 mod leasing;
 mod sharing;
+mod telling;
 
+use super::carrier::Carrying;
 use super::daemon::{Context, PROGRAM, as_reason};
 use crate::app::enrol::Hub;
 use crate::app::follow::{self, Following};
 use crate::app::problem::{Answer, Stop};
-use crate::app::stretch::{self, Asked};
-use crate::app::{acquire, barrier, catalog, customers, join, node};
+use crate::app::stretch::Asked;
+use crate::app::{catalog, customers, join, node};
 use crate::db::incarnations;
-use crate::link::{LinkState, Neighbour};
+use crate::link::LinkState;
 use crate::peers::Ask;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,9 +30,7 @@ use tradepost_proto::sync::v1::sync_service_client::SyncServiceClient;
 use tradepost_sync::frontier::{Frontier, HeadMark};
 use tradepost_sync::ids::Incarnation;
 use tradepost_sync::limits::{ASKS_MAX, FRAME_BYTES_MAX};
-use tradepost_sync::session::{
-    Acquire, Applied, BarrierWord, Closing, Hello, Input, Local, Output, Refusal, Role, Session,
-};
+use tradepost_sync::session::{Applied, Hello, Input, Local, Output, Refusal, Role, Session};
 use tradepost_sync::signing::DeviceKey;
 
 /// Frames that may wait for the link; the session's own window keeps them few.
@@ -137,10 +138,13 @@ struct Pump<'a> {
     asked: BTreeMap<u64, oneshot::Sender<u64>>,
     cuts_asked: BTreeMap<u64, oneshot::Sender<Vec<HeadMark>>>,
     next_ask: u64,
+    /// Neighbours' asks for leases that this session takes to the hub.
+    carrying: Carrying,
 }
 
 impl Drop for Pump<'_> {
     fn drop(&mut self) {
+        self.context.carrier.gone(&self.carrying.asks.0);
         if let (Role::Neighbour, Some(peer)) = (self.role, self.peer) {
             self.context.peers.gone(&peer, &self.asks.0);
         }
@@ -168,6 +172,7 @@ impl<'a> Pump<'a> {
             asked: BTreeMap::new(),
             cuts_asked: BTreeMap::new(),
             next_ask: 1,
+            carrying: Carrying::default(),
         }
     }
 
@@ -189,7 +194,7 @@ impl<'a> Pump<'a> {
                 done = self.done.recv() => match done {
                     Some(Done::Input(input)) => *input,
                     Some(Done::Leased(next)) => {
-                        self.lease_at = next;
+                        self.lease_lasts_until(next);
                         continue;
                     }
                     Some(Done::Broken(stop)) => return self.end(as_reason(&stop)),
@@ -207,6 +212,7 @@ impl<'a> Pump<'a> {
                     Err(why) => return self.end(why),
                 },
                 Some(ask) = self.asks.1.recv() => self.pass_on(ask),
+                Some(carried) = self.carrying.asks.1.recv() => Input::AskLease(self.carrying.note(carried)),
                 changed = pulse.changed() => match changed {
                     Ok(()) => {
                         let now = pulse.borrow_and_update().clone();
@@ -308,7 +314,8 @@ impl<'a> Pump<'a> {
             }
             Output::WaitUntil(at) => self.wake_at = Some(at),
             Output::Close(closing) => return Some(self.close(closing)),
-            Output::Identify(_) | Output::CatalogAcked(_) | Output::GiveLease(_) => {}
+            Output::GiveLease(ask) => self.carry(ask),
+            Output::Identify(_) | Output::CatalogAcked(_) => {}
         }
         None
     }
@@ -334,8 +341,11 @@ impl<'a> Pump<'a> {
     fn met(&mut self, hello: &Hello) {
         self.peer = Some(hello.incarnation);
         if self.role == Role::Node {
-            self.ask_for_lease();
+            self.context.carrier.met(self.carrying.asks.0.clone());
         }
+        // At once, and from here on whenever it is due.
+        self.lease_at = self.context.machine.boot();
+        self.ask_for_lease_when_due();
         if self.role == Role::Neighbour {
             self.context.peers.met(hello.incarnation, self.asks.0.clone());
             let held = self.context.writer.pulse().borrow().head;
@@ -353,62 +363,6 @@ impl<'a> Pump<'a> {
         self.contact();
     }
 
-    fn read(&self, asked: Asked) {
-        let (reads, disk) = (self.context.reads.clone(), self.disk.clone());
-        tokio::task::spawn_blocking(move || {
-            let read = reads.with::<_, Stop>(|conn| Ok(stretch::read(conn, &asked)?));
-            let _ = disk.send(match read {
-                Ok(batch) => Done::Input(Box::new(Input::Read(batch))),
-                Err(stop) => Done::Broken(stop),
-            });
-        });
-    }
-
-    fn write(
-        &self,
-        work: impl FnOnce(&mut node::Node, crate::app::clock::Now) -> Answer<Input> + Send + 'static,
-    ) {
-        let (writer, disk) = (self.context.writer.clone(), self.disk.clone());
-        tokio::spawn(async move {
-            let _ = disk.send(match writer.ask(work).await {
-                Ok(input) => Done::Input(Box::new(input)),
-                Err(stop) => Done::Broken(stop),
-            });
-        });
-    }
-
-    fn read_records(&self, held: Option<u64>) {
-        self.write(move |node, _| {
-            held.map_or(Ok(()), |held| customers::said(node, held))?;
-            Ok(Input::RecordsRead(customers::offer(node.conn())?))
-        });
-    }
-
-    /// The hub's word about a barrier is answered once the answer is durable; where there is none yet it asks again.
-    fn hear_of_barrier(&self, word: BarrierWord) {
-        let (writer, disk) = (self.context.writer.clone(), self.disk.clone());
-        tokio::spawn(async move {
-            match writer.ask(move |node, _| barrier::hear(node, &word)).await {
-                Ok(Some(answer)) => {
-                    let _ = disk.send(Done::Input(Box::new(Input::Barrier(answer))));
-                }
-                Ok(None) => {}
-                Err(stop) => {
-                    let _ = disk.send(Done::Broken(stop));
-                }
-            }
-        });
-    }
-
-    /// What a neighbour asks for is given in a group of its own commit, and answered once that is durable.
-    fn give(&self, asked: Acquire) {
-        let Some(to) = self.peer else { return };
-        self.write(move |node, now| {
-            let head = acquire::give(node, now, &to, &asked)?;
-            Ok(Input::Given { ask: asked.ask, head })
-        });
-    }
-
     /// A neighbour that the roster lets in no longer is left.
     fn look_at_the_roster(&mut self, roster: Option<HeadMark>) -> Result<(), Ended> {
         let Some(peer) = self.peer.filter(|_| self.role == Role::Neighbour && roster != self.roster_at)
@@ -422,107 +376,6 @@ impl<'a> Pump<'a> {
             Ok(_) => Err(self.end("the roster lets it in no longer".to_owned())),
             Err(stop) => Err(self.end(as_reason(&stop))),
         }
-    }
-
-    /// How far the hub holds a stream is a hint for people, so nobody waits for it to be written; how far a neighbour
-    /// does is not even written.
-    fn acked(&self, head: HeadMark) {
-        if self.role == Role::Neighbour {
-            if head.incarnation == self.context.writer.pulse().borrow().head.incarnation {
-                self.tell_of_neighbour(|link| link.holds = link.holds.max(head.seq));
-            }
-            return;
-        }
-        let writer = self.context.writer.clone();
-        tokio::spawn(async move {
-            let noted = writer.ask(move |node, _| Ok(node.note_acked(&head)?)).await;
-            if let Err(stop) = noted {
-                tracing::debug!(?stop, "an acknowledgement was not noted");
-            }
-        });
-    }
-
-    /// The other side knows more of this node than it does itself: this memory writes no more (`model.md` §3) and goes
-    /// on as a new incarnation. Where the log holds what was told after all, it had only grown meanwhile.
-    fn self_fence(&mut self, why: Refusal, told: Option<HeadMark>) {
-        let (writer, disk) = (self.context.writer.clone(), self.disk.clone());
-        let fence = move |node: &mut node::Node, now| {
-            if let Some(told) = told
-                && (told.incarnation != node.mark().incarnation || stretch::holds(node.conn(), &told)?)
-            {
-                return Ok(());
-            }
-            tracing::error!(?why, "another memory of this node is held elsewhere: a new incarnation begins");
-            crate::app::start::begin_again(node, now)
-        };
-        tokio::spawn(async move {
-            if let Err(stop) = writer.ask_alone(fence).await {
-                let _ = disk.send(Done::Broken(stop));
-            }
-        });
-    }
-
-    fn contact(&self) {
-        let wall = self.context.machine.wall();
-        match self.role {
-            Role::Neighbour => self.tell_of_neighbour(|link| link.last_contact = Some(wall)),
-            _ => self.context.tell(|link| link.last_contact = Some(wall)),
-        }
-    }
-
-    fn tell_of_neighbour(&self, change: impl FnOnce(&mut Neighbour)) {
-        if let (Role::Neighbour, Some(peer)) = (self.role, self.peer) {
-            self.context.tell(|link| change(link.neighbours.entry(peer).or_default()));
-        }
-    }
-
-    fn show(&self) {
-        let Some(peer) = self.peer else { return };
-        let state = if self.session.level() { LinkState::Online } else { LinkState::Syncing };
-        let shown = {
-            let link = self.context.link.borrow();
-            match self.role {
-                Role::Neighbour => link.neighbours.get(&peer).map(|neighbour| neighbour.state),
-                _ => Some(link.state),
-            }
-        };
-        if shown == Some(state) {
-            return;
-        }
-        match self.role {
-            Role::Neighbour => self.tell_of_neighbour(|link| link.state = state),
-            _ => self.context.tell(|link| link.state = state),
-        }
-    }
-
-    fn them(&self) -> &'static str {
-        if self.role == Role::Neighbour { "the neighbour" } else { "the hub" }
-    }
-
-    fn close(&self, closing: Closing) -> Ended {
-        let for_good = matches!(
-            closing,
-            Closing::PeerRefused(Refusal::Protocol | Refusal::Unknown | Refusal::Fenced)
-                | Closing::Refused(Refusal::Protocol | Refusal::Signature)
-        );
-        let them = self.them();
-        let why = match closing {
-            Closing::Refused(refusal) => format!("{them} was refused: {refusal:?}"),
-            Closing::PeerRefused(refusal) => format!("{them} refuses: {refusal:?}"),
-            Closing::Silence => format!("{them} is silent"),
-            Closing::Stalled => "nothing moved".to_owned(),
-        };
-        let refused = match closing {
-            Closing::PeerRefused(refusal) => Some(refusal),
-            _ => None,
-        };
-        Ended { for_good, refused, ..self.end(why) }
-    }
-
-    fn end(&self, why: String) -> Ended {
-        let error = why.clone();
-        self.tell_of_neighbour(|link| (link.state, link.last_error) = (LinkState::Offline, Some(error)));
-        Ended { why, met: self.peer.is_some(), for_good: false, refused: None }
     }
 }
 

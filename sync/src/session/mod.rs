@@ -139,7 +139,10 @@ impl Session {
                 seqs.truncate(ASIDE_MAX);
                 self.send(Message::Aside(seqs));
             }
-            Input::Aside(_) => {}
+            Input::AskToBurn(asks) if self.local.role == Role::Hub && self.met() => {
+                asks.into_iter().for_each(|ask| self.send(Message::Burn(ask)));
+            }
+            Input::Aside(_) | Input::AskToBurn(_) => {}
             Input::CatalogRead(entries) => self.catalog_read(entries),
             Input::CatalogApplied(at) => self.catalog_applied(at),
             Input::Local { heads, catalog } => self.grown(&heads, catalog),

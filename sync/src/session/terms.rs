@@ -129,6 +129,8 @@ pub enum Input {
     AskLease(LeaseAsk),
     /// The hub: these events of the other side's own stream are set aside without their effects.
     Aside(Vec<u64>),
+    /// The hub: the other side is to burn these rights; said again until its answers are booked.
+    AskToBurn(Vec<BurnAsk>),
     /// Answer to [`Output::GiveLease`], where one is given.
     LeaseGiven(SealedLease),
     /// Answer to [`Output::ReadCarts`]; none where there is nothing, or nothing could be read.

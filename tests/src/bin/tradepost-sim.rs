@@ -26,13 +26,19 @@ struct Options {
     loud: bool,
     /// No old files are put back.
     #[arg(long)]
-    no_restores: bool,
-    /// Machines are lost for good too.
+    without_restores: bool,
+    /// Old databases of the hub are put back too, with its journal or without.
     #[arg(long)]
-    losses: bool,
-    /// Each world is brought to rest at the end.
+    hub_restores: bool,
+    /// Machines are copied with their disks too.
     #[arg(long)]
-    settles: bool,
+    clones: bool,
+    /// No machine is lost for good.
+    #[arg(long)]
+    without_losses: bool,
+    /// No world is brought to rest at the end.
+    #[arg(long)]
+    without_settling: bool,
     /// Plants a bug, by its name; `all` looks for the first seed that shows each.
     #[arg(long)]
     plant: Option<String>,
@@ -65,9 +71,11 @@ fn main() -> ExitCode {
     }
     let plan = options.hours.map_or_else(|| Plan::short(options.minutes), Plan::hours);
     let plan = Plan {
-        restores: plan.restores && !options.no_restores,
-        losses: plan.losses || options.losses,
-        settles: plan.settles || options.settles,
+        restores: !options.without_restores,
+        hub_restores: options.hub_restores,
+        clones: options.clones,
+        losses: !options.without_losses,
+        settles: !options.without_settling,
         ..plan
     };
     let seeds = options.from..options.from.saturating_add(options.seeds);
@@ -146,8 +154,15 @@ fn again(seed: u64, options: &Options) -> String {
         None => format!("--minutes {}", options.minutes),
     };
     let plant = options.plant.as_ref().map_or_else(String::new, |plant| format!(" --plant {plant}"));
-    let restores = if options.no_restores { " --no-restores" } else { "" };
-    format!("scripts/sim --seeds 1 --from {seed} {length}{plant}{restores} --loud")
+    let others = [
+        (options.hub_restores, " --hub-restores"),
+        (options.clones, " --clones"),
+        (options.without_restores, " --without-restores"),
+        (options.without_losses, " --without-losses"),
+        (options.without_settling, " --without-settling"),
+    ];
+    let others: String = others.iter().filter(|(is, _)| *is).map(|(_, option)| *option).collect();
+    format!("scripts/sim --seeds 1 --from {seed} {length}{plant}{others} --loud")
 }
 
 fn look_for_all(seeds: &std::ops::Range<u64>, plan: &Plan) -> ExitCode {

@@ -1,6 +1,6 @@
 //! Counting the shelf while others sell, thieves, and people who can't count.
 
-use super::oracle::{Kind, State};
+use super::oracle::{Count, Kind, Receipt, State};
 use super::world::{Due, Job, World};
 use tradepost_commerce::document::Sku;
 use tradepost_node::app::count::{self, Held};
@@ -20,6 +20,10 @@ pub(super) struct Counting {
     pub(super) item: usize,
     /// It ends, else it begins.
     pub(super) ends: bool,
+    /// What whoever counts found.
+    pub(super) found: u64,
+    /// What is true of it, as far as it has come.
+    pub(super) truth: Count,
 }
 
 impl World {
@@ -46,17 +50,17 @@ impl World {
         let it = &self.machines[machine];
         if it.running.as_ref().is_some_and(|running| running.node.me().1.registered) {
             let id = self.fresh_id();
-            self.enqueue(machine, Job::Count(Counting { id, machine, item, ends: false }));
+            let truth = Count { beyond: 0, thefts: 0, exact: true };
+            self.enqueue(machine, Job::Count(Counting { id, machine, item, ends: false, found: 0, truth }));
         }
     }
 
-    /// A count was begun, or ended.
-    pub(super) fn counted(&mut self, counting: &Counting) {
-        let (name, store) =
-            (self.machines[counting.machine].name.clone(), self.machines[counting.machine].store);
+    /// A count was begun, or ended, as somebody was told.
+    pub(super) fn counted(&mut self, counting: &Counting, told: &Receipt) {
+        let name = self.machines[counting.machine].name.clone();
         let sku = self.items[counting.item].sku.clone();
         if counting.ends {
-            self.oracle.counted.insert((store, counting.item));
+            self.oracle.counts.insert((told.author, told.seq), counting.truth);
             return self.note("count", &format!("of {sku} at {name}"));
         }
         self.say(&format!("{name} begins to count {sku}"));
@@ -89,18 +93,31 @@ impl World {
         !in_the_way
     }
 
-    /// What whoever counts finds, who may miscount.
-    pub(super) fn pieces_found(&mut self, counting: &Counting) -> u64 {
+    /// Whoever counts looks at the shelf.
+    pub(super) fn look_at_shelf(&mut self, counting: &mut Counting) {
         let store = self.machines[counting.machine].store;
+        counting.truth.exact &= !self.oracle.in_somebodys_hands(store, counting.item);
+        if !counting.ends {
+            return;
+        }
         let there = self.oracle.lies(store, counting.item);
-        self.counted_raw.push((store, counting.item, there));
-        if self.healing || !is_rough(counting.item) || !self.once_in(8) {
+        counting.found = self.pieces_found(store, counting.item, there);
+        // Below zero are goods that somebody was promised and that a thief has.
+        let owed = self.oracle.shelf.get(&(store, counting.item)).copied().unwrap_or(0);
+        counting.truth.beyond = i64::try_from(counting.found).unwrap_or(0) - owed;
+        counting.truth.thefts = self.oracle.thefts.len();
+    }
+
+    /// What is found, by somebody who may miscount.
+    fn pieces_found(&mut self, store: usize, item: usize, there: u64) -> u64 {
+        self.counted_raw.push((store, item, there));
+        if self.healing || !is_rough(item) || !self.once_in(8) {
             return there;
         }
         let by = self.between(1, 4);
         let up = self.once_in(2);
         if up {
-            self.oracle.excuse(store, counting.item, by);
+            self.oracle.excuse(store, item, by);
         }
         self.note("miscount", &format!("of {by}, up: {up}"));
         if up { there + by } else { there.saturating_sub(by) }

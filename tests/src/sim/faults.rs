@@ -7,19 +7,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tradepost_central::app::ingest;
 use tradepost_central::app::shelf::ShelfMemory;
-use tradepost_commerce::document::Sku;
 use tradepost_node::app::problem::Stop;
 use tradepost_node::app::start::Opening;
 use tradepost_node::db::incarnations;
-use tradepost_sync::effects::{Cell, CellEffect, Effects, LedgerEffect, MovementKind};
-use tradepost_sync::event::{ENVELOPE_FORMAT, Envelope, Event, Head};
 use tradepost_sync::ids::Incarnation;
 use tradepost_sync::session::Applied;
 
-/// A kind that no program of today knows.
-const LATER_KIND: u16 = 900;
-/// `sale.committed`, whose body is noise here.
-const SALE_KIND: u16 = 4;
 /// Backups kept of one machine.
 const BACKUPS_MAX: usize = 3;
 
@@ -33,7 +26,7 @@ impl World {
         self.later(pause, Due::Fault);
         let machines = u64::try_from(self.machines.len()).unwrap_or(1);
         let machine = usize::try_from(self.luck.below(machines)).unwrap_or(0);
-        match self.luck.below(33) {
+        match self.luck.below(40) {
             0..=2 => self.cut_a_link(),
             3..=4 => self.partition(machine, None),
             5 => self.partition_store(machine),
@@ -51,6 +44,9 @@ impl World {
             23..=24 => self.back_up(machine),
             25..=27 => self.put_back(machine),
             28..=30 => self.theft(),
+            31..=32 => self.back_up_hub(),
+            33..=35 => self.put_hub_back(),
+            36 => self.clone_machine(machine),
             _ => self.lose_for_good(machine),
         }
     }
@@ -65,7 +61,7 @@ impl World {
         self.drop_link(links[at]);
     }
 
-    fn partition(&mut self, machine: usize, neighbour: Option<usize>) {
+    pub(super) fn partition(&mut self, machine: usize, neighbour: Option<usize>) {
         let for_ms = self.between(2_000, 60_000);
         if !self.cut.insert((machine, neighbour)) {
             return;
@@ -89,7 +85,7 @@ impl World {
     }
 
     /// A machine loses all its neighbours.
-    fn partition_lan(&mut self, machine: usize) {
+    pub(super) fn partition_lan(&mut self, machine: usize) {
         for other in 0..self.machines.len() {
             if other != machine && self.machines[other].store == self.machines[machine].store {
                 self.partition(machine.min(other), Some(machine.max(other)));
@@ -197,6 +193,7 @@ impl World {
         }
         self.note("hub kill", "");
         self.drop_links_of(None);
+        self.later.iter_mut().for_each(|it| it.present = None);
         if let Err(error) = self.hub.lose(&mut self.luck) {
             self.oracle.blame(format!("the hub can't be lost: {error}"));
         }
@@ -210,7 +207,8 @@ impl World {
         }
         self.say("the hub starts");
         self.poked = 0;
-        if let Err(why) = self.hub.start() {
+        let luck = self.fresh_luck();
+        if let Err(why) = self.hub.start(luck) {
             self.oracle.blame(format!("the hub does not start: {why}"));
         }
     }
@@ -290,7 +288,7 @@ impl World {
         self.spread_news();
     }
 
-    fn hub_hears_again(&mut self, store: usize, batch: &tradepost_sync::session::Batch) {
+    pub(super) fn hub_hears_again(&mut self, store: usize, batch: &tradepost_sync::session::Batch) {
         let (number, now) = (self.stores[store].1, self.now);
         if self.hub.hub.is_none() {
             return;
@@ -304,42 +302,6 @@ impl World {
                 self.tamper_at_hub(batch, held, number);
             }
         }
-    }
-
-    /// A later program writes what nobody knows, or noise, and somebody brings it to the hub.
-    fn later_event(&mut self, machine: usize) {
-        if self.hub.hub.is_none() {
-            return;
-        }
-        let store = self.machines[machine].store;
-        let poison = self.once_in(3);
-        let items = u64::try_from(self.items.len()).unwrap_or(1);
-        let item = usize::try_from(self.luck.below(items)).unwrap_or(0);
-        let units = self.between(1, 5);
-        let sku = Sku(self.items[item].sku.clone());
-        let (writer, handed) = &mut self.later[store];
-        let event = if poison {
-            sealed(writer.head, SALE_KIND, None)
-        } else {
-            sealed(writer.head, LATER_KIND, Some(receipt(sku, units)))
-        };
-        let envelope = &event.envelope;
-        let (author, seq) = (envelope.incarnation, envelope.seq);
-        writer.head = Head { incarnation: author, seq, hash: event.hash, hlc: envelope.hlc };
-        writer.events.push(event);
-        let batch = writer.raw(*handed + 1, seq);
-        *handed = seq;
-        if poison {
-            self.poisoned.insert((author, seq));
-            self.note("poison", &seq.to_string());
-        } else {
-            let signed = i64::try_from(units).unwrap_or(0);
-            *self.oracle.foreign.entry((store, item)).or_default() += signed;
-            *self.oracle.shelf.entry((store, item)).or_default() += signed;
-            self.note("later kind", &seq.to_string());
-        }
-        self.hub_hears_again(store, &batch);
-        self.spread_news();
     }
 
     fn slow_down(&mut self, machine: usize) {
@@ -377,7 +339,8 @@ impl World {
         let backups = u64::try_from(self.machines[machine].backups.len()).unwrap_or(0);
         // Who forgets again before the hub took it back can't prove which memory it lost: a person must look.
         let member = self.machines[machine].running.as_ref().is_some_and(|it| it.node.me().1.registered);
-        if backups == 0 || !member || !self.plan.restores || self.machines[machine].away {
+        let gone = self.machines[machine].away || self.twins_in(self.machines[machine].store);
+        if backups == 0 || !member || !self.plan.restores || gone {
             return;
         }
         let at = usize::try_from(self.luck.below(backups)).unwrap_or(0);
@@ -394,8 +357,6 @@ impl World {
             self.oracle.blame(format!("no restore: {error}"));
         }
         self.machines[machine].restored = true;
-        let store = self.machines[machine].store;
-        self.restored.insert(store);
         self.tamper_restored(machine, &backup);
         let how = format!("{} deeds forgotten, sidecar {with_sidecar}", lost);
         self.after_loss(machine, "restore", &how);
@@ -431,7 +392,7 @@ impl World {
         self.hub_up();
         for machine in 0..self.machines.len() {
             self.machines[machine].set_clock();
-            self.machines[machine].away = false;
+            self.come_back_from_ashes(machine);
             self.machines[machine].cut = None;
             self.give_room(machine);
             if self.machines[machine].running.is_none() {
@@ -439,44 +400,6 @@ impl World {
             }
         }
     }
-}
-
-fn receipt(sku: Sku, units: u64) -> Effects {
-    Effects {
-        cells: vec![CellEffect { sku: sku.clone(), cell: Cell::Minted, units }],
-        ledger: vec![LedgerEffect {
-            sku,
-            units: i64::try_from(units).unwrap_or(0),
-            kind: MovementKind::Receipt,
-        }],
-        custody: Vec::new(),
-    }
-}
-
-/// An event as a later program seals it.
-fn sealed(head: Head, kind: u16, cells: Option<Effects>) -> Event {
-    let wall = super::world::BEGIN;
-    let (seq, hlc) = head.next(wall);
-    Event::seal(Envelope {
-        format: ENVELOPE_FORMAT,
-        incarnation: head.incarnation,
-        seq,
-        prev_hash: head.hash,
-        hlc,
-        wall,
-        tau: None,
-        trading: wall,
-        till: None,
-        shift: None,
-        staff: None,
-        kind,
-        version: 1,
-        cells,
-        journal: None,
-        reissue: None,
-        body: vec![0xfe, 0xdc, 0xba],
-    })
-    .expect("it is short")
 }
 
 /// The ends of all streams that a database file holds.

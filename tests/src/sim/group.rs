@@ -6,9 +6,16 @@ use super::machine::{Cut, put_sidecar, torn};
 use super::oracle::{Kind, Receipt, State};
 use super::plant::Plant;
 use super::work::{failed, run_job};
-use super::world::{Due, Job, World};
+use super::world::{Due, Job, Link, World};
+use tradepost_node::app::{Node, Stop, pack};
 use tradepost_node::db::Fault;
 use tradepost_sync::session::Input;
+
+/// A session with the hub that has stood so long has brought its lease, and the hub's word about this start.
+const LEASED_MS: i64 = 20_000;
+
+/// The last events of a stream that aren't packed.
+const OPEN_EVENTS: u64 = 16;
 
 /// What came of a job, to be told once it is durable.
 pub(super) enum Done {
@@ -24,12 +31,25 @@ pub(super) enum Done {
     Nothing,
 }
 
+/// Beside the selling, old events are packed: here with nearly every group, for a day is short.
+fn pack_old(node: &mut Node) -> Result<(), Fault> {
+    match pack::advance(node, OPEN_EVENTS) {
+        Err(Stop::Fault(fault)) => Err(fault),
+        Ok(_) | Err(Stop::No(_)) => Ok(()),
+    }
+}
+
 impl World {
     pub(super) fn group(&mut self, machine: usize, life: u32) {
         if self.machines[machine].life != life || self.machines[machine].running.is_none() {
             return;
         }
-        let jobs = self.next_group(machine);
+        let mut jobs = self.next_group(machine);
+        for job in &mut jobs {
+            if let Job::Count(counting) = job {
+                self.look_at_shelf(counting);
+            }
+        }
         let requests: Vec<_> = jobs.iter().map(|job| self.request_of(job)).collect();
         let cut = self.machines[machine].cut.take();
         let (wall, boot) = (self.machines[machine].wall(self.now), self.machines[machine].boot(self.now));
@@ -53,7 +73,8 @@ impl World {
                 }
             }
         }
-        self.finish(machine, &jobs, done, result, cut);
+        let packed = result.and_then(|()| pack_old(&mut running.node));
+        self.finish(machine, &jobs, done, packed, cut);
     }
 
     /// What waits, up to what must be alone.
@@ -122,7 +143,7 @@ impl World {
             match it {
                 Done::Input(link, side, input) => self.give(link, side, *input),
                 Done::Broken(link) => self.drop_link(link),
-                Done::Count(counting, Ok(_)) => self.counted(&counting),
+                Done::Count(counting, Ok(told)) => self.counted(&counting, &told),
                 Done::Count(counting, Err(why)) => self.count_failed(&counting, &why),
                 Done::Deed(..) | Done::Nothing => {}
             }
@@ -150,6 +171,7 @@ impl World {
                     if let (true, Kind::CallOff(order)) = (first, self.oracle.deeds[*deed].kind.clone()) {
                         self.tamper_called_off(self.oracle.deeds[*deed].machine, order);
                     }
+                    self.note_free_to_mint(*deed, receipt);
                     self.oracle.answered(*deed, receipt.clone());
                     if self.once_in(20) && receipt.number.is_some() {
                         let after = self.between(100, 60_000);
@@ -161,6 +183,22 @@ impl World {
                     self.oracle.refused(*deed);
                 }
             }
+        }
+    }
+
+    /// What came was written down just now, at a machine that was plainly free to mint: its lease is fresh, the hub has
+    /// heard of this start, and nobody touched its clock.
+    fn note_free_to_mint(&mut self, deed: usize, receipt: &Receipt) {
+        let it = &self.oracle.deeds[deed];
+        let came = matches!(it.kind, Kind::Delivery(..) | Kind::TakeIn(_) | Kind::Refund { .. });
+        let machine = &self.machines[it.machine];
+        let leased = |link: &Link| {
+            let fresh = link.sides[0].lease_at > machine.boot(self.now) + LEASED_MS;
+            fresh && link.since + LEASED_MS < self.now && link.ends() == (Some(it.machine), None)
+        };
+        let just_now = it.state == State::Open && it.tries == 1;
+        if came && just_now && !machine.clock_touched && self.links.values().any(leased) {
+            self.oracle.free_to_mint.insert((receipt.author, receipt.seq));
         }
     }
 

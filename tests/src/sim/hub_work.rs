@@ -5,12 +5,11 @@ use super::plant::Plant;
 use super::world::{Due, World};
 use tradepost_central::app::batches::{self, Wanted};
 use tradepost_central::app::{
-    Fault, barrier, catalog, grants, hub_time, ingest, lease, nodes, prices, reserve,
+    Fault, barrier, burns, catalog, grants, hub_time, ingest, lease, nodes, prices, reserve,
 };
 use tradepost_commerce::document::{CatalogVersion, Sku};
 use tradepost_commerce::money::Money;
 use tradepost_commerce::price_book::PriceEntry;
-use tradepost_sync::clock::Tau;
 use tradepost_sync::ids::Incarnation;
 use tradepost_sync::lease::LeaseAsk;
 use tradepost_sync::session::{Applied, BarrierWord, Batch, Hello, Input, Refusal};
@@ -34,8 +33,8 @@ pub(super) enum HubWork {
     CatalogAcked(CatalogVersion),
     /// The caller's word about a barrier.
     Hear(BarrierWord),
-    /// What does the caller owe a barrier?
-    AskOfBarrier,
+    /// What does the caller owe a barrier, and what is it to burn?
+    AskAgain,
     /// A lease is asked for.
     GiveLease(LeaseAsk),
     /// Something new is there.
@@ -94,11 +93,12 @@ impl World {
                 let given = store.map(|store| self.with_hub(|hub| lease::give(hub, store, &ask, now)));
                 given.and_then(Result::ok).flatten().map(Input::LeaseGiven)
             }
-            HubWork::AskOfBarrier => self.ask_of_barrier(link),
+            HubWork::AskAgain => {
+                self.ask_of_member(link);
+                None
+            }
             HubWork::News => {
-                if let Some(asked) = self.ask_of_barrier(link) {
-                    self.give(link, 1, asked);
-                }
+                self.ask_of_member(link);
                 self.hub_news(link)
             }
         };
@@ -135,6 +135,7 @@ impl World {
                 }
                 if let Some(it) = self.links.get_mut(&link) {
                     (it.sides[1].store, it.sides[1].peer) = (Some(store), Some(hello.incarnation));
+                    it.sides[1].own = Some(caller.hub_incarnation);
                 }
                 Ok(caller)
             }
@@ -151,9 +152,15 @@ impl World {
         self.links.get(&link).filter(|it| it.sides[1].session.met()).and_then(|it| it.sides[1].peer)
     }
 
-    fn ask_of_barrier(&mut self, link: u64) -> Option<Input> {
-        let (store, who) = self.store_of(link).zip(self.peer_of(link))?;
-        self.with_hub(|hub| barrier::word_for(hub, store, &who)).ok().flatten().map(Input::Barrier)
+    fn ask_of_member(&mut self, link: u64) {
+        let Some((store, who)) = self.store_of(link).zip(self.peer_of(link)) else { return };
+        if let Ok(Some(word)) = self.with_hub(|hub| barrier::word_for(hub, store, &who)) {
+            self.give(link, 1, Input::Barrier(word));
+        }
+        let asks = self.with_hub(|hub| burns::asks_for(hub, &who)).unwrap_or_default();
+        if !asks.is_empty() {
+            self.give(link, 1, Input::AskToBurn(asks));
+        }
     }
 
     fn store_of(&self, link: u64) -> Option<i64> {
@@ -206,7 +213,10 @@ impl World {
         let met = self.links.get(&link).is_some_and(|it| it.sides[1].session.met());
         let store = self.store_of(link).filter(|_| met)?;
         let who = self.peer_of(link)?;
-        if !self.with_hub(|hub| nodes::is_member(hub, &who)).unwrap_or(true) {
+        let own = self.links.get(&link).and_then(|it| it.sides[1].own)?;
+        let goes_on =
+            self.with_hub(|hub| Ok(nodes::is_member(hub, &who)? && nodes::speaks_for(hub, store, &own)?));
+        if !goes_on.unwrap_or(true) {
             self.drop_link(link);
             return None;
         }
@@ -289,7 +299,7 @@ impl World {
             custodian: Some(self.machines[machine].name.clone()),
             prepaid: Some(i64::try_from(units).unwrap_or(0) * 100),
         };
-        let now = Tau::told(1, self.now);
+        let now = self.tau();
         let taken = self.with_hub(|hub| reserve::open(hub, &wanted, now)).is_ok();
         self.say(&format!(
             "web order of {units} of {} at {}: {taken}",
@@ -297,7 +307,15 @@ impl World {
         ));
         if taken {
             self.tamper_promise(store, item, units);
-            self.oracle.promised(WebOrder { id, store, sku: item, units, machine, state: "open" });
+            self.oracle.promised(WebOrder {
+                id,
+                store,
+                sku: item,
+                units,
+                machine,
+                state: "open",
+                unsure: false,
+            });
         }
     }
 

@@ -2,9 +2,8 @@
 
 use super::world::{Due, World};
 use tradepost_central::app::fence::{self, Fencing};
-use tradepost_central::app::{Fault, barrier, reserve, transfers, waits};
+use tradepost_central::app::{Fault, barrier, burns, recovering, reserve, transfers, waits};
 use tradepost_sync::barrier::Purpose;
-use tradepost_sync::clock::Tau;
 use tradepost_sync::ids::{Id, Incarnation};
 
 /// How often the hub looks after things.
@@ -20,9 +19,10 @@ impl World {
             return;
         }
         self.looks += 1;
+        self.later_programs_answer();
         let (now, saves) = (self.now, self.looks.is_multiple_of(LOOKS_A_SAVE));
+        let (tau, ids) = (self.tau(), self.fresh_ids());
         let looked = self.with_hub(|hub| {
-            let tau = Tau::told(1, now);
             transfers::announce(hub, now)?;
             reserve::sweep(hub, tau)?;
             if saves {
@@ -30,6 +30,8 @@ impl World {
                 waits::save(&hub.db, ran, tau)?;
             }
             barrier::advance(hub, now)?;
+            recovering::advance(hub, &ids, now)?;
+            burns::advance(hub, &ids, now)?;
             barrier::counted_stores(hub)
         });
         for store in looked.unwrap_or_default() {
@@ -46,17 +48,30 @@ impl World {
         self.spread_news();
     }
 
-    /// A machine burns down. Its manager fences it, has everything counted, and wants its rights back.
+    /// A machine loses its ways, sells on for a while, and then it burns down.
     pub(super) fn lose_for_good(&mut self, machine: usize) {
         let store = self.machines[machine].store;
-        let other = self.machines.iter().any(|it| it.store == store && it.away);
-        let may = self.plan.losses && !other && self.hub.hub.is_some();
+        let other = self.machines.iter().any(|it| it.store == store && (it.away || it.doomed || it.twin));
+        if !self.plan.losses || other {
+            return;
+        }
+        self.machines[machine].doomed = true;
+        self.partition(machine, None);
+        self.partition_lan(machine);
+        let after = self.between(3_000, 25_000);
+        self.later(after, Due::Burn { machine });
+    }
+
+    /// It burns down. Its manager fences it, has everything counted, and wants its rights back.
+    pub(super) fn burn_down(&mut self, machine: usize) {
+        let store = self.machines[machine].store;
+        self.machines[machine].doomed = false;
+        let may = self.hub.hub.is_some() && !self.machines[machine].twin && !self.healing;
         let Some(lost) = self.member(machine).filter(|_| may) else { return };
         let known = self.with_hub(|hub| tradepost_central::app::nodes::is_member(hub, &lost));
         self.machines[machine].away = true;
         self.machines[machine].lost = true;
         self.machines[machine].restored = false;
-        self.restored.insert(store);
         self.down(machine, None, "for good");
         self.note("lost", &format!("{} as {lost}, known {known:?}", self.machines[machine].name));
         let (code, now) = (self.stores[store].0.clone(), self.now);
@@ -64,7 +79,17 @@ impl World {
         let done = self.with_hub(|hub| fence::fence(hub, &code, &lost, &fencing, now));
         self.say(&format!("fenced: {:?}", done.map_err(|fault| fault.to_string())));
         self.later(12_000, Due::Resolve { store });
+        let back = self.between(13_000, 90_000);
+        self.later(back, Due::Back { machine });
         self.spread_news();
+    }
+
+    /// Somebody has found it under the ashes, and switches it on.
+    pub(super) fn come_back_from_ashes(&mut self, machine: usize) {
+        if std::mem::take(&mut self.machines[machine].away) {
+            self.note("back", &self.machines[machine].name.clone());
+            self.up(machine);
+        }
     }
 
     /// The manager opens a barrier, as soon as the hub has one decide anything.

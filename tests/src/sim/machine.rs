@@ -61,6 +61,12 @@ pub(super) struct Machine {
     pub(super) away: bool,
     /// It was lost so once, and fenced.
     pub(super) lost: bool,
+    /// It is about to be lost for good.
+    pub(super) doomed: bool,
+    /// There are two of it, made from one image.
+    pub(super) twin: bool,
+    /// Somebody touched its clock since it was switched on.
+    pub(super) clock_touched: bool,
     /// Branches that its node had cut off when its sessions began.
     pub(super) cuts: u64,
     /// An old database was put back under it, so its next start may find that.
@@ -105,6 +111,9 @@ impl Machine {
             full: false,
             away: false,
             lost: false,
+            doomed: false,
+            twin: false,
+            clock_touched: false,
             cuts: 0,
             restored: false,
             remembered: None,
@@ -119,6 +128,19 @@ impl Machine {
             durability,
             synced: None,
         })
+    }
+
+    /// Another machine with the same image, under `room`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn twin(&self, room: &Path) -> io::Result<Self> {
+        let name = format!("{}-twin", self.name);
+        let mut twin = Self::new(&name, self.store, room, !self.seed, self.durability)?;
+        copy(&self.home, &twin.home, &FILES)?;
+        twin.name.clone_from(&self.name);
+        (twin.lost, twin.twin) = (true, true);
+        Ok(twin)
     }
 
     /// The wall clock at true time `now`.
@@ -144,17 +166,20 @@ impl Machine {
 
     /// Steps the wall clock by whole days.
     pub(super) fn step_clock(&mut self, days: i64) {
+        self.clock_touched = true;
         self.frozen = None;
         self.wall_off += days * DAY_MS;
     }
 
     /// Stops the wall clock.
     pub(super) fn freeze_clock(&mut self, now: i64) {
+        self.clock_touched = true;
         self.frozen = Some(self.wall(now));
     }
 
     /// Sets the wall clock right.
     pub(super) fn set_clock(&mut self) {
+        self.clock_touched |= self.wall_off != 0 || self.frozen.is_some();
         (self.wall_off, self.frozen) = (0, None);
     }
 
@@ -167,6 +192,7 @@ impl Machine {
         self.booted = now;
         self.cut = None;
         self.cuts = 0;
+        self.clock_touched = self.wall_off != 0 || self.frozen.is_some();
         let mut luck = Luck::new(self.seed ^ (u64::from(self.life) << 32));
         let starting = Starting {
             luck: Box::new(move || {

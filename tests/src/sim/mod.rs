@@ -7,12 +7,15 @@
 //! all replicas must agree with each other and with an oracle that is no product code. At last all waits are over,
 //! everything is counted and everybody lost is resolved: then goods, rights and the true shelf are the same.
 
+mod books;
 mod check;
 mod counting;
 mod faults;
 mod group;
 mod hub;
+mod hub_lost;
 mod hub_work;
+mod later;
 mod lost;
 mod machine;
 mod many;
@@ -24,11 +27,12 @@ mod quiet;
 mod setup;
 mod tamper;
 mod trace;
+mod twins;
 mod work;
 mod world;
 
 pub use many::{caught, run_all};
-pub use oracle::{Deed, Kind, Oracle, Receipt, State, Transfer, Verdict, WebOrder};
+pub use oracle::{Count, Deed, Kind, Oracle, Receipt, State, Transfer, Verdict, WebOrder};
 pub use plant::Plant;
 pub use trace::Trace;
 
@@ -50,6 +54,10 @@ pub struct Plan {
     pub fault_ms: u64,
     /// Whether old files are put back.
     pub restores: bool,
+    /// Whether old databases of the hub are put back.
+    pub hub_restores: bool,
+    /// Whether machines are copied with their disks.
+    pub clones: bool,
     /// Whether machines are lost for good and fenced.
     pub losses: bool,
     /// Whether it is brought to rest at the end: all waits over, everything counted, everybody lost resolved.
@@ -67,8 +75,10 @@ impl Plan {
             deed_ms: 6_000,
             fault_ms: 7_000,
             restores: true,
-            losses: false,
-            settles: false,
+            hub_restores: false,
+            clones: false,
+            losses: true,
+            settles: true,
         }
     }
 

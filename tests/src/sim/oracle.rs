@@ -69,6 +69,19 @@ pub struct WebOrder {
     pub machine: usize,
     /// How it ended, as the hub calls it.
     pub state: &'static str,
+    /// The hub's database was put back without its journal since: it may be forgotten.
+    pub unsure: bool,
+}
+
+/// What is true of a count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// Units that were found beyond those that lay there; below zero for units that were overlooked.
+    pub beyond: i64,
+    /// So many thefts had happened when the shelf was looked at.
+    pub thefts: usize,
+    /// Nobody had any of it in hand when it began and when it ended.
+    pub exact: bool,
 }
 
 /// What a customer was told.
@@ -148,10 +161,16 @@ pub struct Oracle {
     pub web: Vec<WebOrder>,
     /// Everything that was sent to another store.
     pub transfers: Vec<Transfer>,
-    /// Items that were ever counted, by store and sku: books and shelf differ there until the next count.
-    pub counted: BTreeSet<(usize, usize)>,
+    /// Every count that ended, by its place in the log.
+    pub counts: BTreeMap<(Incarnation, u64), Count>,
+    /// Every theft: from which store, of what, how much.
+    pub thefts: Vec<(usize, usize, i64)>,
+    /// Events whose authors were free to mint what came.
+    pub free_to_mint: BTreeSet<(Incarnation, u64)>,
     /// Units that a promise may lack because a thief or a miscount took them, by store and sku.
     pub excused: BTreeMap<(usize, usize), u64>,
+    /// Machines of which there are two, with one image: until that shows both may print the same number.
+    pub twins: BTreeSet<usize>,
     /// True time.
     pub now: i64,
     /// What is wrong, in the order it was found.
@@ -171,7 +190,22 @@ impl Oracle {
     pub fn stolen(&mut self, store: usize, sku: usize, units: u64) {
         self.move_goods(store, sku, units, false);
         self.excuse(store, sku, units);
-        self.counted.insert((store, sku));
+        self.thefts.push((store, sku, signed(units)));
+    }
+
+    /// What thieves took, but for the first so many thefts.
+    #[must_use]
+    pub fn stolen_since(&self, store: usize, sku: usize, thefts: usize) -> i64 {
+        let of = |theft: &&(usize, usize, i64)| (theft.0, theft.1) == (store, sku);
+        self.thefts.iter().skip(thefts).filter(of).map(|theft| theft.2).sum()
+    }
+
+    /// Whether goods of an item are in somebody's hands in a store.
+    #[must_use]
+    pub fn in_somebodys_hands(&self, store: usize, sku: usize) -> bool {
+        let open = |deed: &&Deed| deed.store == store && deed.state == State::Open;
+        let hands = self.deeds.iter().filter(open).flat_map(|deed| self.moved(deed));
+        hands.into_iter().any(|(of, _)| of == sku)
     }
 
     /// So many units may be promised that aren't there, by no fault of the programs.
@@ -244,6 +278,7 @@ impl Oracle {
         let (store, machine) = (self.deeds[deed].store, self.deeds[deed].machine);
         if let Some((till, series, n)) = receipt.number.clone()
             && let Some(other) = self.numbers.insert((store, till, series, n), deed)
+            && !(self.twins.contains(&machine) && self.twins.contains(&self.deeds[other].machine))
         {
             self.blame(format!("deeds {other} and {deed} have one receipt number: {:?}", receipt.number));
         }
@@ -285,7 +320,9 @@ impl Oracle {
     /// I5: every strict sale and every open reservation finds its good on the shelf.
     fn judge_promises(&mut self, what: &str, store: usize, sku: usize) {
         let left = self.shelf.get(&(store, sku)).copied().unwrap_or(0);
-        let open = |order: &&WebOrder| (order.store, order.sku, order.state) == (store, sku, "open");
+        let open = |order: &&WebOrder| {
+            (order.store, order.sku, order.state) == (store, sku, "open") && !order.unsure
+        };
         let promised: u64 = self.web.iter().filter(open).map(|order| order.units).sum();
         let excused = self.excused.get(&(store, sku)).copied().unwrap_or(0);
         let left = left + self.in_the_back(store, sku);
@@ -391,6 +428,19 @@ impl Oracle {
                     }
                 }
                 State::Open | State::Refused | State::GivenUp => {}
+            }
+        }
+        lost
+    }
+
+    /// Others than these ends of streams are held by nobody any more: how many deeds are forgotten with them.
+    pub fn forget_but(&mut self, held: &BTreeMap<Incarnation, u64>) -> usize {
+        let mut lost = 0;
+        for deed in self.deeds.iter_mut().filter(|deed| !deed.forgotten) {
+            let State::Answered(receipt) = &deed.state else { continue };
+            if held.get(&receipt.author).is_none_or(|seq| receipt.seq > *seq) {
+                (deed.forgotten, deed.old) = (true, true);
+                lost += 1;
             }
         }
         lost

@@ -39,6 +39,8 @@ pub enum Plant {
     PromiseKeepsRight,
     /// An order that is called off gives its rights back twice.
     CalledOffTwice,
+    /// What surfaces of a lost log behind its cap counts for rights all the same.
+    NoRowCap,
 }
 
 impl Plant {
@@ -62,5 +64,6 @@ impl Plant {
         Self::RawCount,
         Self::PromiseKeepsRight,
         Self::CalledOffTwice,
+        Self::NoRowCap,
     ];
 }

@@ -92,7 +92,7 @@ impl World {
     }
 
     fn side(&mut self, machine: usize, role: Role, key: [u8; 32]) -> Option<Side> {
-        let nonce = self.nonce();
+        let nonce = self.fresh_luck();
         let it = &self.machines[machine];
         let mut local = local_of(it.running.as_ref()?, role, key, nonce, it.wall(self.now))?;
         if self.planted(Plant::LostRequeue) && role == Role::Neighbour {
@@ -105,7 +105,7 @@ impl World {
     }
 
     fn hub_side(&mut self) -> Side {
-        let nonce = self.nonce();
+        let nonce = self.fresh_luck();
         let local = Local {
             role: Role::Hub,
             incarnation: Incarnation([0; 16]),
@@ -122,16 +122,10 @@ impl World {
         new_side(None, local, None, self.now)
     }
 
-    fn nonce(&mut self) -> [u8; 32] {
-        let mut nonce = [0; 32];
-        nonce.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&self.luck.next().to_le_bytes()));
-        nonce
-    }
-
     fn connect(&mut self, sides: [Side; 2]) {
         let link = self.new_link();
         let ends = (sides[0].who, sides[1].who);
-        self.links.insert(link, Link { sides });
+        self.links.insert(link, Link { sides, since: self.now });
         self.say(&format!("link {link} {ends:?}"));
         self.give(link, 0, Input::Start);
         self.give(link, 1, Input::Start);
@@ -313,7 +307,8 @@ impl World {
         let done = self.with_hub(|hub| hub_rejoin::rejoin(hub, &returning, now));
         let said = done.map_err(|fault| fault.to_string());
         self.say(&format!("{name} asks to be taken in as {incarnation}: {said:?}"));
-        if said.is_err() && self.machines[machine].lost && self.jobs[machine].is_empty() {
+        let takes_in = !self.recovers();
+        if said.is_err() && self.machines[machine].lost && self.jobs[machine].is_empty() && takes_in {
             // A person who knows why it was fenced carries a new code to it.
             self.enrol(machine);
             self.say(&format!("{name} is enrolled with a new code"));
@@ -345,9 +340,7 @@ impl World {
             Output::CatalogAcked(has) => HubWork::CatalogAcked(has),
             Output::Barrier(word) => HubWork::Hear(word),
             Output::GiveLease(ask) => HubWork::GiveLease(ask),
-            Output::SelfFence { why, .. } => {
-                return self.oracle.blame(format!("the hub was told that it lost memory: {why:?}"));
-            }
+            Output::SelfFence { why, told } => return self.hub_is_told(link, told, &format!("{why:?}")),
             _ => return,
         };
         let after = self.between(1, 12);
@@ -430,12 +423,12 @@ impl World {
             return;
         }
         let (is_hub, known) = (it.who.is_none(), it.store.is_some());
-        let tau = (is_hub && known).then(|| tradepost_sync::clock::Tau::told(1, self.now));
+        let tau = (is_hub && known).then(|| self.tau());
         self.give(link, side, Input::Tick { tau });
         // A pump that heard no time of its own to wake at rings every second.
         let same = self.links.get(&link).is_some_and(|it| it.sides[side].turn == turn);
         if is_hub && known && turn.is_multiple_of(4) {
-            self.later(1, Due::Hub { link, work: HubWork::AskOfBarrier });
+            self.later(1, Due::Hub { link, work: HubWork::AskAgain });
         }
         if same {
             self.wake_at(link, side, self.now + HUB_TICK_MS);
@@ -587,6 +580,7 @@ fn new_side(who: Option<usize>, local: Local, roster: Option<Incarnation>, now: 
         turn: 0,
         peer: None,
         store: None,
+        own: None,
         shelf: ShelfMemory::default(),
         roster: (roster, None),
         asks: 0,

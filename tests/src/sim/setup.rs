@@ -1,7 +1,6 @@
 //! The first morning: stores, range, prices, and every machine enrolled.
 
 use super::world::{BEGIN, Item, World};
-use crate::hub_bench::{Writer, application};
 use tradepost_central::app::enrol::{self, Application};
 use tradepost_central::app::{prices, products, stores};
 use tradepost_commerce::document::Sku;
@@ -9,7 +8,6 @@ use tradepost_commerce::money::Money;
 use tradepost_commerce::price_book::PriceEntry;
 use tradepost_commerce::product::Product;
 use tradepost_node::app::enrol::{Hub as Membership, accept, application as told, prepare};
-use tradepost_sync::clock::Tau;
 use tradepost_sync::ids::Incarnation;
 use tradepost_sync::signing::enrolment_hash;
 
@@ -82,7 +80,7 @@ impl World {
     /// would not take back by itself.
     pub(super) fn enrol(&mut self, machine: usize) {
         let (code, _) = self.stores[self.machines[machine].store].clone();
-        let (secret, at) = (self.luck.next().to_le_bytes(), self.now);
+        let (secret, at, tau) = (self.luck.next().to_le_bytes(), self.now, self.tau());
         self.with_hub(|hub| enrol::make_code(hub, &code, secret, 10, None, at)).expect("a code");
         let now = self.machines[machine].clocks(self.now).expect("it runs");
         let name = self.machines[machine].name.clone();
@@ -110,20 +108,8 @@ impl World {
             store_code: member.store.code,
             store_name: member.store.name,
         };
-        accept(node, now, &membership, Some(Tau::told(1, at))).expect("it is a member");
+        accept(node, now, &membership, Some(tau)).expect("it is a member");
         node.commit().expect("it is durable");
-    }
-
-    /// A member whose program is a later one: the simulator itself writes its stream, and others relay it.
-    fn enrol_later_program(&mut self, store: usize) {
-        let number = u8::try_from(store).unwrap_or(0) + 200;
-        let mut writer = Writer::new(number);
-        writer.started();
-        let code = self.stores[store].0.clone();
-        let hub = self.hub.hub.as_ref().expect("the hub runs");
-        let applicant = application(hub, &code, &writer, [number; 8]);
-        enrol::enrol(hub, &applicant, BEGIN).expect("the hub takes it in");
-        self.later.push((writer, 0));
     }
 
     pub(super) fn incarnation(&mut self) -> Incarnation {

@@ -65,8 +65,21 @@ impl World {
         hub.db.write::<_, DbError>(|tx| tx.execute(&sql, &values)).expect("a bug can be planted");
     }
 
+    /// Caps don't cap anywhere.
+    fn lift_caps(&mut self) {
+        self.behind_the_hubs_back("UPDATE caps SET seq = 1000000000", &[]);
+        for machine in 0..self.machines.len() {
+            if self.machines[machine].running.is_some() {
+                self.behind_its_back(machine, "UPDATE caps SET seq = 1000000000", ());
+            }
+        }
+    }
+
     /// The hub has looked after things.
     pub(super) fn tamper_upkeep(&mut self) {
+        if self.planted(Plant::NoRowCap) {
+            self.lift_caps();
+        }
         if !self.planted(Plant::RawCount) {
             return;
         }

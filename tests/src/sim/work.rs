@@ -47,12 +47,12 @@ pub(super) enum Request {
 }
 
 impl World {
-    pub(super) fn request_of(&mut self, job: &Job) -> Option<Request> {
+    pub(super) fn request_of(&self, job: &Job) -> Option<Request> {
         match job {
             Job::Deed(deed) => self.request_of_deed(*deed),
             Job::Count(counting) => {
                 let held = self.held_by_neighbours(counting.machine);
-                let found = if counting.ends { Some(self.pieces_found(counting)) } else { None };
+                let found = counting.ends.then_some(counting.found);
                 Some(Request::Count(counting.id, self.sku_of(counting.item), found, held))
             }
             _ => None,

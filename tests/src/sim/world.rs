@@ -3,12 +3,12 @@
 use super::counting::Counting;
 use super::hub::HubMachine;
 use super::hub_work::HubWork;
+use super::later::Later;
 use super::machine::Machine;
 use super::oracle::{Oracle, State};
 use super::plant::Plant;
 use super::trace::Trace;
 use super::{Outcome, Plan};
-use crate::hub_bench::Writer;
 use crate::process::TempDir;
 use crate::seed::Luck;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,8 +28,6 @@ use tradepost_sync::session::{Acquire, BarrierWord, Batch, Carts, CustodyAsk, In
 pub(super) const BEGIN: i64 = 1_795_000_000_000;
 /// A healed world agrees within this time.
 const AGREED_MS_MAX: i64 = 120_000;
-/// A healed, non-empty queue moves within this time (I15).
-const MOVES_MS_MAX: i64 = 11_000;
 
 /// What is due.
 pub(super) enum Due {
@@ -55,6 +53,10 @@ pub(super) enum Due {
     Rejoin { machine: usize, life: u32 },
     /// A machine is switched on.
     Up { machine: usize },
+    /// A machine burns down.
+    Burn { machine: usize },
+    /// A machine that burnt down is found.
+    Back { machine: usize },
     /// The hub is switched on.
     HubUp,
     /// A cut way is whole again.
@@ -124,8 +126,9 @@ pub(super) struct Side {
     pub(super) arrived: i64,
     pub(super) turn: u64,
     pub(super) peer: Option<Incarnation>,
-    /// At the hub: the caller's store.
+    /// At the hub: the caller's store, and the `H_s` that is spoken for.
     pub(super) store: Option<i64>,
+    pub(super) own: Option<Incarnation>,
     pub(super) shelf: ShelfMemory,
     /// The store's `H_s`, and its end when the roster was last looked at.
     pub(super) roster: (Option<Incarnation>, Option<HeadMark>),
@@ -141,6 +144,8 @@ pub(super) struct Side {
 /// A link: side 0 called.
 pub(super) struct Link {
     pub(super) sides: [Side; 2],
+    /// When it came to be.
+    pub(super) since: i64,
 }
 
 impl Link {
@@ -183,15 +188,13 @@ pub(super) struct World {
     pub(super) items: Vec<Item>,
     /// Each store's code and number at the hub.
     pub(super) stores: Vec<(String, i64)>,
-    /// Streams of a later program, one a store, with what of it was handed in.
-    pub(super) later: Vec<(Writer, u64)>,
+    /// A member of a later program in each store.
+    pub(super) later: Vec<Later>,
     /// (incarnation, seq) of what was poisoned.
     pub(super) poisoned: BTreeSet<(Incarnation, u64)>,
     /// Batches that were seen on some link, by store; they may come again.
     pub(super) seen: Vec<(usize, Batch)>,
     pub(super) faults: BTreeMap<&'static str, u32>,
-    /// Stores in which old files were put back, or a machine was lost.
-    pub(super) restored: BTreeSet<usize>,
     /// Figures that were counted, for a bug: store, item, units.
     pub(super) counted_raw: Vec<(usize, usize, u64)>,
     /// The hub has looked after things so often.
@@ -201,7 +204,7 @@ pub(super) struct World {
     order: u64,
     next_link: u64,
     pub(super) poked: u64,
-    _room: TempDir,
+    pub(super) room: TempDir,
 }
 
 impl World {
@@ -240,7 +243,6 @@ impl World {
             poisoned: BTreeSet::new(),
             seen: Vec::new(),
             faults: BTreeMap::new(),
-            restored: BTreeSet::new(),
             counted_raw: Vec::new(),
             looks: 0,
             healing: false,
@@ -248,7 +250,7 @@ impl World {
             order: 0,
             next_link: 1,
             poked: 0,
-            _room: room,
+            room,
         }
     }
 
@@ -328,15 +330,18 @@ impl World {
         self.healing = true;
         let healed = self.now;
         self.mend_everything();
-        let waiting = self.waiting_queues();
-        let until = self.now + MOVES_MS_MAX;
-        while self.now < until && !self.all_agree() && self.oracle.wrong.is_empty() {
+        let mut waiting = self.waiting_queues();
+        while !self.all_agree() && self.oracle.wrong.is_empty() {
+            if self.now >= healed + AGREED_MS_MAX {
+                let why = self.why_not();
+                self.oracle.blame(format!("healed for {AGREED_MS_MAX} ms and no agreement: {why}"));
+            }
+            if self.hub.restored {
+                self.attest_recovery();
+            }
             self.run_until(self.now + 500);
+            self.judge_queues(&mut waiting);
         }
-        if self.now >= until {
-            self.judge_queues(&waiting);
-        }
-        self.level();
         self.now - healed
     }
 
@@ -391,6 +396,8 @@ impl World {
             Due::Customer { machine } => self.customer(machine),
             Due::Rejoin { machine, life } => self.rejoin(machine, life),
             Due::Up { machine } => self.up(machine),
+            Due::Burn { machine } => self.burn_down(machine),
+            Due::Back { machine } => self.come_back_from_ashes(machine),
             Due::HubUp => self.hub_up(),
             Due::Mended { machine, neighbour } => self.mend(machine, neighbour),
             Due::Heard { machine, neighbour, side } => self.unmute(machine, neighbour, side),

@@ -2,8 +2,9 @@
 //! where the LAN is split, and never paid with a line that nobody paid for.
 
 use serde_json::{Value, json};
+use std::io::{Read, Write};
 use tradepost_tests::ids::uuid_v7;
-use tradepost_tests::lan::{LanNode, LanStore, SOON};
+use tradepost_tests::lan::{LanNode, LanStore, SOON, STORE};
 use tradepost_tests::process::wait_for;
 
 const ITEMS: &[(&str, &str)] = &[("MILK", "InHand"), ("MUG", "InHand"), ("CAMERA", "Strict")];
@@ -222,5 +223,133 @@ fn a_restart_forgets_no_cart() {
     store.nodes[1].start();
     let paid = shows(&mut store.nodes[1], &cart, "a paid cart", |cart| cart["state"] == "paid");
     assert_eq!(paid["sale_id"], sale["id"]);
+    store.agrees();
+}
+
+/// A page that looks at a cart hears of what another till did to it.
+#[test]
+fn whoever_watches_a_cart_hears_what_another_till_did_to_it() {
+    let mut store = store("carts-watched");
+    let address = store.nodes[1].client_address();
+    let mut news = std::net::TcpStream::connect(&address).expect("the node listens");
+    news.set_read_timeout(Some(SOON)).expect("a limit can be set");
+    let asked = format!("GET /v1/events HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    news.write_all(asked.as_bytes()).expect("it can be asked");
+    let _ = until_it_says(&mut news, &["HTTP/1.1 200", "\r\n\r\n"]);
+
+    let cart = store.nodes[0].open_cart();
+    let _ = store.nodes[0].scan(&cart, "MILK").ok();
+    let heard = until_it_says(&mut news, &["cart.updated", &cart]);
+    assert!(heard.contains("\"till\":\"R1\""), "{heard}");
+    shows(&mut store.nodes[1], &cart, "the milk", has("MILK"));
+    let _ = store.nodes[0].pay(&cart).ok();
+    let _ = until_it_says(&mut news, &["cart.updated", "\"state\":\"paid\""]);
+}
+
+/// Reads on until all these were said.
+fn until_it_says(news: &mut std::net::TcpStream, words: &[&str]) -> String {
+    let mut heard = String::new();
+    let mut piece = [0; 1_024];
+    while !words.iter().all(|word| heard.contains(word)) {
+        let n = news.read(&mut piece).expect("it goes on");
+        assert!(n > 0, "it ended behind {heard}");
+        heard.push_str(&String::from_utf8_lossy(&piece[..n]));
+    }
+    heard
+}
+
+/// r = 1, held by a cart with its card captured; a count on another till finds none. The hub asks for what is missing to be
+/// burnt, and free rights alone are: the sale commits. The count is in doubt, and a count of none puts it right.
+#[test]
+fn g46_goods_in_a_basket_taint_a_count_and_keep_their_right() {
+    let mut store = store("carts-g46");
+    store.nodes[0].receive("CAMERA", 1);
+    store.agrees();
+    let terminal = json!({"kind": "simulated", "behaviour": "approve", "online": true, "forwards": "capture",
+                          "timeout_ms": 20});
+    let _ = store.nodes[0].ask("PUT", "/v1/terminals/R1", &terminal).ok();
+    let cart = store.nodes[0].open_cart();
+    let total = store.nodes[0].scan(&cart, "CAMERA").ok()["totals"]["total"].clone();
+    let card = json!({"id": uuid_v7(), "kind": "card", "amount": total});
+    let paid = store.nodes[0].ask("POST", &format!("/v1/carts/{cart}/tenders"), &card).ok();
+    assert_eq!(paid["tenders"][0]["state"], "captured", "{paid:#}");
+    shows(&mut store.nodes[1], &cart, "a cart that is being paid", |cart| cart["state"] == "tendering");
+
+    let counted = count(&mut store.nodes[1], "CAMERA", 0);
+    assert_eq!((&counted["burnt"], &counted["recount"]), (&json!(0), &json!(true)), "{counted:#}");
+    let known = |node: &mut LanNode| node.figure("CAMERA", "on_hand") == 0;
+    wait_for("the count at the cart's till", SOON, || known(&mut store.nodes[0])).expect("it is told");
+    store.agrees();
+    assert_eq!(store.nodes[0].figure("CAMERA", "rights"), 1, "what a cart holds isn't burnt");
+    let sale = store.nodes[0].ask("POST", &format!("/v1/carts/{cart}/checkout"), &json!({"tenders": []}));
+    assert_eq!(sale.status, 201, "{}", sale.text());
+    store.agrees();
+    let again = count(&mut store.nodes[1], "CAMERA", 0);
+    assert_eq!(again["recount"], false, "{again:#}");
+    store.agrees();
+    for node in &mut store.nodes {
+        let figures = ["on_hand", "available", "overdraw"].map(|figure| node.figure("CAMERA", figure));
+        assert_eq!(figures, [0, 0, 0], "{}", node.stock("CAMERA"));
+    }
+}
+
+fn count(node: &mut LanNode, sku: &str, n: u64) -> Value {
+    let id = uuid_v7();
+    let _ = node.ask("POST", "/v1/counts", &json!({"id": id, "sku": sku})).ok();
+    node.ask("POST", &format!("/v1/counts/{id}/finish"), &json!({"n": n})).ok()
+}
+
+/// A till is lost with carts that others see. Nobody takes them while it may still act, also not by force. Once it is capped
+/// its successor has them without a word; whom the fence didn't name takes one by force, which is flagged.
+#[test]
+fn carts_of_a_lost_till_go_to_its_successor_and_to_others_by_force() {
+    let mut store = LanStore::open("carts-successor", &["east", "west", "south"], ITEMS);
+    let (first, second) = (store.nodes[0].open_cart(), store.nodes[0].open_cart());
+    for cart in [&first, &second] {
+        let _ = store.nodes[0].scan(cart, "MILK").ok();
+        for node in 1..3 {
+            shows(&mut store.nodes[node], cart, "the milk", has("MILK"));
+        }
+    }
+    let lost = store.nodes[0].status()["incarnation"].as_str().expect("an incarnation").to_owned();
+    let held = |store: &mut LanStore| store.nodes[0].status()["unsynced"] == 0;
+    wait_for("the hub to hold all of it", SOON, || held(&mut store)).expect("it does");
+    store.nodes[0].kill();
+    let force = json!({"force": "its till is gone"});
+    for node in 1..3 {
+        let early = store.nodes[node].ask("POST", &format!("/v1/carts/{first}/take"), &force);
+        assert_eq!((early.status, early.code().as_str()), (409, "NOT_OWNER"), "{}", early.text());
+    }
+    let burnt = json!({"attested": "it burnt", "successor": "west"});
+    let fence = format!("/v1/stores/{STORE}/nodes/{lost}/fence");
+    for _ in 0..2 {
+        let _ = store.ask("POST", &fence, &burnt).ok();
+    }
+    let barrier = uuid_v7();
+    let path = format!("/v1/stores/{STORE}/barriers");
+    let _ = store.ask("POST", &path, &json!({"id": barrier, "purpose": "resolve"})).ok();
+    shows(&mut store.nodes[1], &first, "its own cart", |cart| cart["owner"]["here"] == true);
+    let paid = store.nodes[1].pay(&first);
+    assert_eq!(paid.status, 201, "{}", paid.text());
+    shows(&mut store.nodes[2], &first, "a paid cart", |cart| cart["state"] == "paid");
+
+    let other = store.nodes[2].ask("POST", &format!("/v1/carts/{second}/take"), &json!({}));
+    assert_eq!(other.status, 409, "without force it isn't its own: {}", other.text());
+    let mut taken = Value::Null;
+    wait_for("the cap to be known", SOON, || {
+        let answer = store.nodes[2].ask("POST", &format!("/v1/carts/{second}/take"), &force);
+        taken = answer.json();
+        answer.status == 200
+    })
+    .unwrap_or_else(|late| panic!("{late}: {taken:#}"));
+    assert!(flags(&taken).contains(&"taken_over".to_owned()), "{taken:#}");
+    shows(&mut store.nodes[1], &second, "whose it is now", |cart| {
+        cart["owner"]["name"] == "south" && flags(cart).contains(&"taken_over".to_owned())
+    });
+    let refused = store.nodes[1].pay(&second);
+    assert_eq!(refused.code(), "NOT_OWNER", "{}", refused.text());
+    let paid = store.nodes[2].pay(&second);
+    assert_eq!(paid.status, 201, "{}", paid.text());
+    store.nodes.remove(0);
     store.agrees();
 }

@@ -289,8 +289,8 @@ fn goods_and_sales_come_back(luck: &mut Luck, journal: Journal, round: u64) {
         for sale in page["data"].as_array().into_iter().flatten() {
             assert!(booked.insert(sale["id"].as_str().expect("an id").to_owned()), "twice: {sale:#}");
         }
-        match page["next"].as_str() {
-            Some(next) => path = next.to_owned(),
+        match page["next_cursor"].as_str() {
+            Some(next) => path = format!("/v1/orders?limit=500&cursor={next}"),
             None => break,
         }
     }

@@ -156,6 +156,40 @@ fn g37_a_neighbour_renews_nothing() {
     store.agrees();
 }
 
+/// A neighbour that reaches the hub carries the ask and the answer: the lease is the hub's own, answers the nonce that was
+/// asked with, and ends when the neighbour can carry no more. Short ones are renewed so; then one of an hour can only have
+/// come this way.
+#[test]
+fn a_neighbour_carries_a_lease_and_gives_none_of_its_own() {
+    let mut store = LanStore::open("lease-carried", &["east", "west"], ITEMS);
+    store.nodes[WEST].receive("CAMERA", 3);
+    store.agrees();
+    short_leases(&mut store);
+    store.nodes[WEST].hub_link(Weather::Closed);
+    until(&mut store, "the hub's absence to be felt", |store| {
+        store.nodes[WEST].status()["link"] == "offline" && store.nodes[EAST].status()["link"] == "online"
+    });
+    let end = instant(&lease(&mut store.nodes[WEST])["until"]).as_second();
+    let renewed = |store: &mut LanStore| {
+        let lease = lease(&mut store.nodes[WEST]);
+        lease["held"] == true && instant(&lease["until"]).as_second() > end + i64::from(SHORT)
+    };
+    until(&mut store, "a lease that came through the neighbour", renewed);
+    store.leases_of(3_600);
+    until(&mut store, "a lease of an hour", |store| left(&lease(&mut store.nodes[WEST])) > 1_800);
+    assert_ne!(store.nodes[WEST].status()["link"], "online", "its own way to the hub is closed");
+    sells(&mut store.nodes[WEST], "CAMERA");
+    // The wait behind a fence counts from what was given, whichever way it went.
+    let may_sell_until = instant(&lease(&mut store.nodes[WEST])["until"]);
+    let lost = store.nodes[WEST].status()["incarnation"].as_str().expect("an incarnation").to_owned();
+    store.nodes[WEST].kill();
+    let path = format!("/v1/stores/{STORE}/nodes/{lost}/fence");
+    let _ = store.ask("POST", &path, &json!({"successor": "east"})).ok();
+    let shown = store.admin.get(&format!("/v1/stores/{STORE}/recovery")).expect("the hub answers").ok();
+    let waits_until = instant(&shown["lost"][0]["wait_until"]).as_second();
+    assert!(waits_until + 2 >= may_sell_until.as_second(), "{shown:#}, it may sell until {may_sell_until}");
+}
+
 /// Twins of one image, r = 2: A starts, is acknowledged and sells both without a link. B starts: before the hub is reached it
 /// promises nothing, and then its start is a fork.
 #[test]

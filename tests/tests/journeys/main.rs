@@ -2,13 +2,17 @@
 
 mod agree;
 mod backup;
+mod baskets;
 mod carts;
+mod checkout;
 mod customers;
 mod fork;
+mod fork_shift;
 mod hub;
 mod hub_restore;
 mod lan;
 mod lease;
+mod midnight;
 mod node;
 mod node_restore;
 mod recovery;
@@ -16,5 +20,10 @@ mod refunds;
 mod rejoin;
 mod services;
 mod shifts;
+mod staff;
 mod stock;
 mod tenders;
+mod tls;
+mod training;
+mod vouchers;
+mod years;

@@ -4,8 +4,9 @@
 use serde_json::{Value, json};
 use tradepost_tests::http::{Answer, Client};
 use tradepost_tests::ids::uuid_v7;
-use tradepost_tests::lan::{LanStore, SOON};
+use tradepost_tests::lan::{LanStore, SOON, STORE};
 use tradepost_tests::process::{Program, TempDir, wait_for};
+use tradepost_tests::proxy::Weather;
 use tradepost_tests::till::start_node_with;
 
 const CATALOG: &str = r#"{"type":"settings","currency":"EUR","cash_step":5}
@@ -241,6 +242,41 @@ fn prices_and_discounts_name_who_allowed_them() {
 }
 
 #[test]
+fn a_cashier_takes_a_little_off_and_no_more() {
+    let mut till = Till::open("refund-limit");
+    till.staff();
+    let limit = |till: &mut Till, body: Value| till.ask("PUT", "/v1/discount-policy", &body);
+    let refused = limit(&mut till, json!({"free_ppm": 50_000}));
+    assert_eq!((refused.status, refused.code().as_str()), (403, "APPROVAL_REQUIRED"));
+    let set = limit(&mut till, json!({"free_ppm": 50_000, "approval": manager()})).ok();
+    assert_eq!(
+        (&set["free_ppm"], &till.get("/v1/discount-policy")["free_ppm"]),
+        (&json!(50_000), &json!(50_000))
+    );
+    let cart = uuid_v7();
+    let _ = till.ask("POST", "/v1/carts", &json!({"till": "R1", "id": cart})).ok();
+    let _ = till.ask("POST", &format!("/v1/carts/{cart}/lines"), &json!({"sku": "CUP"})).ok();
+    let line = format!("/v1/carts/{cart}/lines/L1/discounts");
+    let off = |ppm: u32| json!({"kind": "percent", "value": ppm, "reason": "regular"});
+    let shown = till.ask("POST", &line, &off(30_000)).ok();
+    assert_eq!(shown["totals"]["total"], 970, "with a reason and nobody's PIN");
+    let more = till.ask("POST", &line, &off(30_000));
+    assert_eq!(more.code(), "APPROVAL_REQUIRED", "little by little is no way around: {}", more.text());
+    let fixed = json!({"kind": "fixed", "value": 10, "reason": "regular"});
+    assert_eq!(till.ask("POST", &line, &fixed).code(), "APPROVAL_REQUIRED", "an amount is no share");
+    let shown = till.ask("POST", &line, &with(off(100_000), "approval", manager())).ok();
+    assert_eq!(shown["totals"]["total"], 873);
+    let order = format!("/v1/carts/{cart}/discounts");
+    let shown = till.ask("POST", &order, &off(50_000)).ok();
+    assert_eq!((&shown["discounts"][0]["approver"], &shown["totals"]["total"]), (&json!(null), &json!(829)));
+    let sale = json!({"till": "R1", "tenders": [{"kind": "cash", "amount": 2_000}],
+                      "lines": [{"sku": "CUP", "discounts": [off(60_000)]}]});
+    assert_eq!(till.put("sales", &sale).code(), "APPROVAL_REQUIRED");
+    let all = limit(&mut till, json!({"free_ppm": 1_000_001, "approval": manager()}));
+    assert_eq!(all.code(), "BAD_DISCOUNT");
+}
+
+#[test]
 fn another_nodes_sale_is_refunded_unverified_where_a_manager_allows_it() {
     let mut store = LanStore::open("refund-elsewhere", &["north", "south"], &[("MUG", "InHand")]);
     store.nodes[0].receive("MUG", 9);
@@ -276,4 +312,63 @@ fn another_nodes_sale_is_refunded_unverified_where_a_manager_allows_it() {
     let quote = store.nodes[0].get(&format!("/v1/refund-quote?sale_id={id}"));
     assert_eq!(quote["left"][0]["quantity_milli"], 1_000);
     store.agrees();
+}
+
+#[test]
+fn refunds_on_two_sides_of_a_cut_are_both_honest_until_they_pass_the_sale() {
+    let mut store = LanStore::open("refund-race", &[], &[("MUG", "InHand")]);
+    store.add_apart("north");
+    store.add_apart("south");
+    let mia = json!({"name": "Mia", "role": "manager", "pin": "2468"});
+    assert_eq!(store.ask("PUT", &format!("/v1/stores/{STORE}/staff/mia"), &mia).status, 201);
+    let ben = json!({"name": "Ben", "role": "cashier", "pin": "1111"});
+    assert_eq!(store.ask("PUT", &format!("/v1/stores/{STORE}/staff/ben"), &ben).status, 201);
+    let policy = format!("/v1/stores/{STORE}/policy");
+    assert_eq!(store.put_if(&policy, "\"0\"", &json!({"unverified_max": 350})).status, 200);
+    for node in &mut store.nodes {
+        wait_for("the policy", SOON, || node.get("/v1/refund-policy")["unverified_max"] == 350).expect("it");
+        let _ = node.ask("POST", "/v1/tills/R1/sign-on", &json!({"staff": "ben", "pin": "1111"})).ok();
+    }
+    let (honest, _) = store.nodes[0].sell("MUG", 3);
+    let (passed, _) = store.nodes[0].sell("MUG", 3);
+    for sale in [&honest, &passed] {
+        let path = format!("/v1/sales/{sale}");
+        let known = || store.nodes[1].client.get(&path).expect("the node answers").status == 200;
+        wait_for("the sale at the other node", SOON, known).expect("it arrives");
+    }
+    store.nodes.iter().for_each(|node| node.hub_link(Weather::Closed));
+    let refund = |store: &mut LanStore, node: usize, sale: &str, pieces: i64, allowed: bool| {
+        let body = json!({"till": "R1", "sale_id": sale, "reason": "broken", "tender": "cash",
+                          "lines": [{"line": 0, "quantity_milli": pieces * 1_000, "condition": "resell"}]});
+        let body = if allowed { with(body, "approval", manager()) } else { body };
+        store.nodes[node].ask("PUT", &format!("/v1/refunds/{}", uuid_v7()), &body)
+    };
+    assert_eq!(refund(&mut store, 1, &honest, 1, false).code(), "APPROVAL_REQUIRED");
+    assert_eq!(refund(&mut store, 1, &honest, 1, true).ok()["verified"], false);
+    assert_eq!(refund(&mut store, 0, &honest, 1, false).ok()["verified"], true, "it holds the right");
+    assert_eq!(refund(&mut store, 1, &passed, 2, true).ok()["verified"], false);
+    assert_eq!(refund(&mut store, 0, &passed, 2, false).ok()["verified"], true);
+    let beyond = refund(&mut store, 1, &honest, 1, true);
+    assert_eq!((beyond.status, beyond.code().as_str()), (422, "UNVERIFIED_QUOTA"), "{}", beyond.text());
+
+    store.nodes.iter().for_each(|node| node.hub_link(Weather::Clear));
+    let overruns = |store: &mut LanStore| {
+        let path = format!("/v1/review?store={STORE}&kind=refund_overrun");
+        let review = store.admin.get(&path).expect("the hub answers").ok();
+        let all = review["data"].as_array().cloned().unwrap_or_default();
+        all.iter().map(|one| (one["store"].clone(), one["ref"].clone())).collect::<Vec<_>>()
+    };
+    wait_for("the overrun is listed", SOON, || !overruns(&mut store).is_empty()).expect("it is");
+    store.agrees();
+    assert_eq!(overruns(&mut store), [(json!(STORE), json!(format!("{passed}/0")))], "and only that one");
+    let quote = store.nodes[1].get(&format!("/v1/refund-quote?sale_id={honest}"));
+    assert_eq!(quote["left"][0]["quantity_milli"], 1_000);
+
+    // Whoever sold it is locked after a start without the hub: then even its own refunds need a manager.
+    store.nodes[0].hub_link(Weather::Closed);
+    store.nodes[0].kill();
+    store.nodes[0].start();
+    assert_eq!(refund(&mut store, 0, &honest, 1, false).code(), "APPROVAL_REQUIRED");
+    let own = refund(&mut store, 0, &honest, 1, true).ok();
+    assert_eq!((&own["verified"], &own["approver"]), (&json!(false), &json!("mia")));
 }

@@ -2,7 +2,7 @@
 //! promise ends once. The interleavings of `model.md` §8 that cross programs, through real processes.
 
 mod counts;
-mod kit;
+pub(crate) mod kit;
 mod promises;
 mod shipments;
 

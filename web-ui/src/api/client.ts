@@ -21,6 +21,9 @@ export class Problem extends Error {
 /** Nobody answered, or something that isn't the node. Whether a write happened is not known. */
 export class Unreachable extends Error {}
 
+/** What this page shows of itself where a token is asked for; the console's user types it, a paired till keeps it. */
+export const credentials: { token: string | null } = { token: null };
+
 /** Asks the node; answers what it said, or throws one of the two. */
 export async function call<Answer>(method: string, path: string, body?: unknown, msMax = ANSWER_MS_MAX): Promise<Answer> {
   const response = await send(method, path, body, msMax);
@@ -31,10 +34,13 @@ export async function call<Answer>(method: string, path: string, body?: unknown,
 
 async function send(method: string, path: string, body?: unknown, msMax = ANSWER_MS_MAX): Promise<Response> {
   const init: RequestInit = { method, cache: 'no-store', signal: AbortSignal.timeout(msMax) };
+  const headers: Record<string, string> = {};
+  if (credentials.token) headers.authorization = `Bearer ${credentials.token}`;
   if (body !== undefined) {
-    init.headers = { 'content-type': 'application/json' };
+    headers['content-type'] = 'application/json';
     init.body = JSON.stringify(body);
   }
+  init.headers = headers;
   try {
     return await fetch(path, init);
   } catch (error) {
@@ -96,6 +102,9 @@ export const api = {
     call<Cart>('POST', `${line(cart, id)}/discounts`, discount),
   clearLineDiscounts: (cart: string, id: string) => call<Cart>('DELETE', `${line(cart, id)}/discounts`),
   discountCart: (cart: string, discount: Discount) => call<Cart>('POST', `/v1/carts/${enc(cart)}/discounts`, discount),
+  exempt: (cart: string, what: { reason: string; certificate: string }) => call<Cart>('PUT', `/v1/carts/${enc(cart)}/exemption`, what),
+  unexempt: (cart: string) => call<Cart>('DELETE', `/v1/carts/${enc(cart)}/exemption`),
+  setSerials: (cart: string, id: string, serials: string[]) => call<Cart>('PATCH', `${line(cart, id)}/checks`, { serials }),
   clearCartDiscounts: (cart: string) => call<Cart>('DELETE', `/v1/carts/${enc(cart)}/discounts`),
   park: (cart: string) => call<Cart>('POST', `/v1/carts/${enc(cart)}/park`),
   resume: (cart: string) => call<Cart>('POST', `/v1/carts/${enc(cart)}/resume`),

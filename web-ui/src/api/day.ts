@@ -125,6 +125,31 @@ export interface Printer {
   waiting: number;
 }
 
+/** A browser that was let in. */
+export interface Device {
+  id: string;
+  name: string;
+  kind: 'till' | 'display';
+  till: string;
+  paired_at: string;
+}
+
+export interface Terminal {
+  kind: 'simulated';
+  online: boolean;
+}
+
+/** Money of a sale that never came. */
+export interface Owed {
+  sale_id: string;
+  receipt: string;
+  tender: string;
+  kind: string;
+  amount: number;
+  outcome: 'declined' | 'expired' | 'missing';
+  collected: boolean;
+}
+
 export interface Policy {
   shifts: 'optional' | 'required';
   blind_count: boolean;
@@ -156,6 +181,24 @@ export const day = {
   recover: (till: string, what: { counts: Heap[]; approval?: Approval | undefined }) =>
     call<Z>('POST', `${of(till)}/shift/recover`, what),
   zs: async (till: string) => (await call<Page<Z>>('GET', `${of(till)}/z?limit=30`)).data,
+
+  training: async (till: string) => (await call<{ on: boolean }>('GET', `${of(till)}/training`)).on,
+  train: (till: string, what: { on: boolean; approval?: Approval | undefined }) => call<unknown>('POST', `${of(till)}/training`, what),
+
+  pair: (code: string) => call<{ name: string; till: string; token: string }>('POST', '/v1/devices', { code }),
+  invite: (what: { name: string; kind: 'till' | 'display'; till: string; approval?: Approval | undefined }) =>
+    call<{ code: string; expires_at: string }>('POST', '/v1/pairings', what),
+  devices: async () => (await call<Page<Device>>('GET', '/v1/devices')).data,
+  unpair: (id: string, approval?: Approval) => call<unknown>('POST', `/v1/devices/${enc(id)}/unpair`, { approval }),
+
+  terminal: (till: string) => call<Terminal>('GET', `/v1/terminals/${enc(till)}`),
+  putTerminal: (till: string, what: Partial<Terminal>) => call<Terminal>('PUT', `/v1/terminals/${enc(till)}`, what),
+  bank: () => call<{ bank: string; account: string }>('GET', '/v1/bank-account'),
+  putBank: (what: { bank: string; account: string }) => call<unknown>('PUT', '/v1/bank-account', what),
+
+  owed: async () => (await call<Page<Owed>>('GET', '/v1/receivables')).data,
+  collect: (id: string, what: { till: string; sale_id: string; tender: string; tenders: { kind: string; amount: number }[] }) =>
+    call<{ receipt: string; change: number }>('PUT', `/v1/receivables/${enc(id)}`, what),
 
   policy: () => call<Policy>('GET', '/v1/policy'),
   putPolicy: (what: Partial<Policy> & { approval?: Approval | undefined }) => call<Policy>('PUT', '/v1/policy', what),

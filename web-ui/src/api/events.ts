@@ -1,4 +1,5 @@
 /** The node's server-sent events, read with `fetch` (an `EventSource` can't send a token, and hides why it failed). */
+import { credentials } from './client.ts';
 
 export interface ServerEvent {
   name: string;
@@ -15,7 +16,9 @@ export async function listen(
   signal: AbortSignal,
   opened: () => void = () => {},
 ): Promise<boolean> {
-  const response = await fetch('/v1/events', { headers: { accept: 'text/event-stream' }, cache: 'no-store', signal });
+  const headers: Record<string, string> = { accept: 'text/event-stream' };
+  if (credentials.token) headers.authorization = `Bearer ${credentials.token}`;
+  const response = await fetch('/v1/events', { headers, cache: 'no-store', signal });
   const type = response.headers.get('content-type') ?? '';
   if (!response.ok || !response.body || !type.startsWith('text/event-stream')) return false;
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

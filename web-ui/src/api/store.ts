@@ -91,7 +91,9 @@ export interface Units {
 }
 
 export interface RefundLine {
-  line: number;
+  /** Of the sale; `sku` instead, where there is no receipt. */
+  line?: number;
+  sku?: string;
   quantity_milli: number;
   condition: 'resell' | 'waste';
   serials?: string[];
@@ -101,7 +103,7 @@ export type PayOut = 'original' | 'cash' | 'card';
 
 export interface RefundRequest {
   till: string;
-  sale_id: string;
+  sale_id?: string;
   reason: string;
   lines: RefundLine[];
   tender: PayOut;

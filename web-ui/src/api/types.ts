@@ -15,6 +15,10 @@ export interface Bootstrap {
   prices_include_tax: boolean;
   products: number;
   enrolled: boolean;
+  /** Answers go unencrypted over the store's network. */
+  insecure_lan?: boolean;
+  /** What people call this paired device. */
+  device?: string | null;
 }
 
 export interface Product {

@@ -6,7 +6,7 @@ export type Ask =
   | { kind: 'age'; name: string; years: number }
   | { kind: 'quantity'; line: string }
   | { kind: 'discount'; line: string | null }
-  | { kind: 'card'; rest: number }
+  | { kind: 'card'; rest: number; terminal?: boolean }
   | { kind: 'giftcard' }
   | { kind: 'parked' }
   | { kind: 'approve'; why: string; staff: string }

@@ -1,5 +1,5 @@
 /** What the node said at start about this store and till, and how its amounts are shown. */
-import { api } from '../api/client.ts';
+import { Problem, api, credentials } from '../api/client.ts';
 import type { Bootstrap, Product } from '../api/types.ts';
 import { money } from '../core/money.ts';
 import { unitName } from '../core/quantity.ts';
@@ -7,15 +7,26 @@ import { remember, remembered, settings } from '../ui/settings.svelte.ts';
 
 class Shop {
   boot = $state.raw<Bootstrap | null>(null);
+  /** The node doesn't know this browser: it has to be paired first. */
+  strange = $state(false);
 
   async load(): Promise<void> {
-    this.boot = await api.bootstrap();
+    credentials.token = remembered('token');
+    try {
+      this.boot = await api.bootstrap();
+      this.strange = false;
+    } catch (error) {
+      if (error instanceof Problem && error.code === 'UNAUTHORIZED') this.strange = true;
+      throw error;
+    }
     const named = new URLSearchParams(location.search).get('till');
     if (named && /^[a-z0-9]{1,8}$/i.test(named)) remember('till', named);
   }
 
   /** This browser's till: the one its address named once (`/?till=R2`), else the computer's own. */
   get till(): string {
+    // A paired device stands at the till it was paired for.
+    if (this.boot?.device) return this.boot.till;
     return remembered('till') ?? this.boot?.till ?? '';
   }
 

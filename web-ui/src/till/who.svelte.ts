@@ -12,6 +12,8 @@ const STALE = ['SIGN_ON_REQUIRED', 'SHIFT_REQUIRED', 'SHIFT_CLOSING', 'NO_SHIFT'
 class Who {
   /** `null` until the node has said it, and where it knows no staff and no shifts. */
   till = $state.raw<TillState | null>(null);
+  /** The till practises: what it makes is no sale. */
+  training = $state(false);
 
   /** Somebody has to sign on before anything is sold. */
   get locked(): boolean {
@@ -26,6 +28,7 @@ class Who {
     if (!shop.till) return;
     try {
       this.till = await day.till(shop.till);
+      this.training = await day.training(shop.till);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
     }

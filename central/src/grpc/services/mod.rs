@@ -1,9 +1,11 @@
 //! The gRPC services of `hub.md`: the same `app` functions as the admin interface, with health, reflection, rich errors,
 //! deadlines and compression.
 
+mod cart;
 mod catalog;
 mod inventory;
 mod orders;
+mod payment;
 mod status;
 
 use crate::app::Fault;
@@ -19,9 +21,11 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::codec::CompressionEncoding::{Gzip, Zstd};
 use tonic::transport::Server;
 use tonic::{Request, Status};
+use tradepost_proto::cart::v1::cart_service_server::CartServiceServer;
 use tradepost_proto::catalog::v1::catalog_service_server::CatalogServiceServer;
 use tradepost_proto::inventory::v1::inventory_service_server::InventoryServiceServer;
 use tradepost_proto::order::v1::order_service_server::OrderServiceServer;
+use tradepost_proto::payment::v1::payment_service_server::PaymentServiceServer;
 
 /// Longest time for one answer; a caller's own deadline counts where it is earlier.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -45,10 +49,14 @@ pub async fn serve(
     let (health, health_service) = tonic_health::server::health_reporter();
     let catalog = CatalogServiceServer::new(catalog::Catalog(Arc::clone(&hub)));
     let inventory = InventoryServiceServer::new(inventory::Inventory(Arc::clone(&hub)));
-    let orders = OrderServiceServer::new(orders::Orders(hub));
+    let orders = OrderServiceServer::new(orders::Orders(Arc::clone(&hub)));
+    let carts = CartServiceServer::new(cart::Carts(Arc::clone(&hub)));
+    let payments = PaymentServiceServer::new(payment::PaymentCalls(hub));
     health.set_serving::<CatalogServiceServer<catalog::Catalog>>().await;
     health.set_serving::<InventoryServiceServer<inventory::Inventory>>().await;
     health.set_serving::<OrderServiceServer<orders::Orders>>().await;
+    health.set_serving::<CartServiceServer<cart::Carts>>().await;
+    health.set_serving::<PaymentServiceServer<payment::PaymentCalls>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(tradepost_proto::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -77,6 +85,8 @@ pub async fn serve(
         .add_service(compressed!(catalog))
         .add_service(compressed!(inventory))
         .add_service(compressed!(orders))
+        .add_service(compressed!(carts))
+        .add_service(compressed!(payments))
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
             // An error means that the one who would say so is gone, which says the same.
             let _ = closing.wait_for(|closing| *closing).await;

@@ -1,6 +1,7 @@
 //! `OrderService`.
 
-use super::{ask, page, page_size, place, status};
+use super::{ask, cart, change, page, page_size, place, status};
+use crate::app::checkout::{self, Shown, Wanted};
 use crate::app::orders::{self, Document};
 use crate::hub::Hub;
 use std::sync::Arc;
@@ -48,8 +49,83 @@ fn shown(document: Document) -> wire::Order {
     }
 }
 
+fn web(shown: Shown) -> wire::WebOrder {
+    let Shown { order, store, document, steps, payment, .. } = shown;
+    let line = |(n, (input, outcome)): (
+        u32,
+        (&tradepost_commerce::document::LineInput, &tradepost_commerce::document::LineOutcome),
+    )| wire::OrderLine {
+        line: n,
+        sku: input.sku.0.clone(),
+        name: input.name.clone(),
+        quantity_milli: input.quantity.0,
+        unit_price: input.unit_price.0,
+        amount: outcome.amount.0,
+        net: outcome.net.0,
+        tax: outcome.tax.0,
+        tax_ppm: input.tax.ppm,
+    };
+    wire::WebOrder {
+        id: order.id.to_string(),
+        reference: order.reference,
+        state: order.state,
+        reason: order.reason.unwrap_or_default(),
+        store,
+        cart: order.cart.to_string(),
+        shopper: order.owner.to_string(),
+        currency: order.currency,
+        total: order.total,
+        captured: payment.map_or(0, |paid| paid.captured),
+        refund: order.refund,
+        lines: (0..).zip(document.inputs.lines.iter().zip(&document.outcome.lines)).map(line).collect(),
+        steps: steps.into_iter().map(|(state, ..)| state.name().to_owned()).collect(),
+    }
+}
+
+fn id(text: &str, field: &str) -> Result<Id, Status> {
+    Id::parse(text).map_err(|error| status::bad_field(field, &error.to_string()))
+}
+
 #[tonic::async_trait]
 impl OrderService for Orders {
+    async fn checkout(
+        &self,
+        request: Request<wire::CheckoutRequest>,
+    ) -> Result<Response<wire::CheckoutResponse>, Status> {
+        let given = request.into_inner();
+        let wanted = Wanted {
+            id: id(&given.id, "id")?,
+            cart: id(&given.cart, "cart")?,
+            cart_version: given.cart_version,
+            total: given.total,
+            method: given.method,
+        };
+        let done = change(&self.0, move |hub, now| {
+            let (owner, _) = cart::owner(hub, &given.session, now)?;
+            checkout::check_out_cart(hub, owner, &wanted, now)
+        });
+        Ok(Response::new(wire::CheckoutResponse { order: Some(web(done.await?)) }))
+    }
+
+    async fn get_web_order(
+        &self,
+        request: Request<wire::GetWebOrderRequest>,
+    ) -> Result<Response<wire::GetWebOrderResponse>, Status> {
+        let order = id(&request.into_inner().id, "id")?;
+        let found = ask(&self.0, move |hub, _| checkout::get(hub, order)).await?;
+        Ok(Response::new(wire::GetWebOrderResponse { order: Some(web(found)) }))
+    }
+
+    async fn cancel_web_order(
+        &self,
+        request: Request<wire::CancelWebOrderRequest>,
+    ) -> Result<Response<wire::CancelWebOrderResponse>, Status> {
+        let order = id(&request.into_inner().id, "id")?;
+        let why = "the company cancelled it";
+        let done = change(&self.0, move |hub, now| checkout::cancel(hub, order, why, now)).await?;
+        Ok(Response::new(wire::CancelWebOrderResponse { order: Some(web(done)) }))
+    }
+
     async fn get_order(
         &self,
         request: Request<wire::GetOrderRequest>,

@@ -34,6 +34,35 @@ fn g17_what_is_missing_is_burnt_where_it_is_counted_and_then_at_the_hub() {
     assert_eq!(shown["recount"], false);
 }
 
+/// The counting node has nothing to burn, so that the hub asks who holds the rights. Its word gets there, the answer
+/// doesn't: it is asked again and again, and burns once.
+#[test]
+fn g50_what_the_counting_node_cannot_burn_is_asked_of_another_and_burnt_once() {
+    let mut hub = Hub::start("stock-g50");
+    hub.open_store("13", 0);
+    hub.add_item("MUG", "Strict");
+    let mut north = hub.node("13", "north");
+    let mut south = hub.node("13", "south");
+    north.receive("MUG", 10);
+    let to = south.incarnation.clone();
+    let _ = north.give("MUG", &to, 10).ok();
+    for node in [&mut north, &mut south] {
+        both_show(&mut hub, "13", node, "MUG", [10, 10, 0, 0, 0, 0]);
+    }
+    south.link.set(Weather::SwallowUp);
+    let counted = count(&mut north, "MUG", 9, |_| {});
+    assert_eq!((&counted["variance"], &counted["burnt"]), (&json!(-1), &json!(0)), "{counted}");
+    let swallowed = south.link.counters().swallowed();
+    wait_for("its answers to vanish", SOON, || south.link.counters().swallowed() > swallowed)
+        .expect("it says something");
+    south.link.set(Weather::Clear);
+    for node in [&mut north, &mut south] {
+        both_show(&mut hub, "13", node, "MUG", [9, 9, 0, 0, 0, 0]);
+        agree(&mut hub, "13", node);
+    }
+    assert_eq!(rights_of(&hub.stock("13", "MUG"), &to), 9);
+}
+
 #[test]
 fn g13_a_sale_that_a_count_had_included_is_surplus_once_it_is_heard_of() {
     let mut hub = Hub::start("stock-g13");

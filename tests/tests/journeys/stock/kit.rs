@@ -9,26 +9,31 @@ use tradepost_tests::process::{Program, TempDir, wait_for};
 use tradepost_tests::proxy::Proxy;
 
 /// Bound of every wait; what is promised is far below.
-pub(super) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// A hub, and a runtime for the proxies before it.
-pub(super) struct Hub {
-    pub(super) program: Program,
-    pub(super) client: Client,
-    pub(super) runtime: tokio::runtime::Runtime,
-    pub(super) folder: TempDir,
+pub(crate) struct Hub {
+    pub(crate) program: Program,
+    pub(crate) client: Client,
+    pub(crate) runtime: tokio::runtime::Runtime,
+    pub(crate) folder: TempDir,
 }
 
 /// A node behind a link that can be cut.
-pub(super) struct Node {
+pub(crate) struct Node {
     _program: Program,
-    pub(super) client: Client,
-    pub(super) link: Proxy,
-    pub(super) incarnation: String,
+    pub(crate) client: Client,
+    pub(crate) link: Proxy,
+    pub(crate) incarnation: String,
 }
 
 impl Hub {
-    pub(super) fn start(name: &str) -> Self {
+    pub(crate) fn start(name: &str) -> Self {
+        Self::start_with(name, &[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(name: &str, extra: &[&str]) -> Self {
         let folder = TempDir::new(name);
         let (data, journal) = (folder.join("hub"), folder.join("journal"));
         let args = [
@@ -42,7 +47,7 @@ impl Hub {
             "--sync-listen",
             "127.0.0.1:0",
         ];
-        let program = Program::start("tradepost-hub", &args).expect("the hub starts");
+        let program = Program::start("tradepost-hub", &[&args[..], extra].concat()).expect("the hub starts");
         let token = std::path::Path::new(&program.said("data_dir")).join("admin.token");
         let token = std::fs::read_to_string(token).expect("the hub made its token");
         let client = program.client("admin").with_token(token.trim());
@@ -50,29 +55,29 @@ impl Hub {
         Self { program, client, runtime: runtime.expect("a runtime"), folder }
     }
 
-    pub(super) fn get(&mut self, path: &str) -> Value {
+    pub(crate) fn get(&mut self, path: &str) -> Value {
         self.client.get(path).expect("the hub answers").ok()
     }
 
-    pub(super) fn ask(&mut self, method: &str, path: &str, body: &Value) -> Answer {
+    pub(crate) fn ask(&mut self, method: &str, path: &str, body: &Value) -> Answer {
         self.client.json(method, path, body).expect("the hub answers")
     }
 
-    pub(super) fn open_store(&mut self, code: &str, web_share_ppm: u32) {
+    pub(crate) fn open_store(&mut self, code: &str, web_share_ppm: u32) {
         let taxes = json!([{"category": "standard", "ppm": 230_000}]);
         let settings = json!({"currency": "EUR", "taxes": taxes, "web_share_ppm": web_share_ppm});
         let _ =
             self.ask("POST", "/v1/stores", &json!({"code": code, "name": code, "settings": settings})).ok();
     }
 
-    pub(super) fn add_item(&mut self, sku: &str, policy: &str) {
+    pub(crate) fn add_item(&mut self, sku: &str, policy: &str) {
         let product = json!({"name": sku, "tax_category": "standard", "policy": policy});
         let _ = self.ask("PUT", &format!("/v1/products/{sku}"), &product).ok();
         let _ = self.ask("POST", "/v1/prices", &json!({"sku": sku, "price": 100})).ok();
     }
 
     /// A node that is enrolled, in the roster, and holds the catalog.
-    pub(super) fn node(&mut self, store: &str, name: &str) -> Node {
+    pub(crate) fn node(&mut self, store: &str, name: &str) -> Node {
         let sync = self.program.said("sync").trim_start_matches("https://").to_owned();
         let link = self.runtime.block_on(Proxy::start(&sync)).expect("a free port");
         let data = self.folder.join(name);
@@ -96,15 +101,15 @@ impl Hub {
         node
     }
 
-    pub(super) fn stock(&mut self, store: &str, sku: &str) -> Value {
+    pub(crate) fn stock(&mut self, store: &str, sku: &str) -> Value {
         self.get(&format!("/v1/stores/{store}/stock/{sku}"))
     }
 
-    pub(super) fn reservation(&mut self, id: &str) -> Value {
+    pub(crate) fn reservation(&mut self, id: &str) -> Value {
         self.get(&format!("/v1/reservations/{id}"))
     }
 
-    pub(super) fn findings(&mut self, kind: &str) -> Vec<Value> {
+    pub(crate) fn findings(&mut self, kind: &str) -> Vec<Value> {
         let all = self.get("/v1/review?limit=500");
         let rows = all["data"].as_array().cloned().unwrap_or_default();
         rows.into_iter().filter(|row| row["kind"] == kind).collect()
@@ -112,80 +117,80 @@ impl Hub {
 }
 
 impl Node {
-    pub(super) fn get(&mut self, path: &str) -> Value {
+    pub(crate) fn get(&mut self, path: &str) -> Value {
         self.client.get(path).expect("the node answers").ok()
     }
 
-    pub(super) fn ask(&mut self, method: &str, path: &str, body: &Value) -> Answer {
+    pub(crate) fn ask(&mut self, method: &str, path: &str, body: &Value) -> Answer {
         self.client.json(method, path, body).expect("the node answers")
     }
 
-    pub(super) fn stock(&mut self, sku: &str) -> Value {
+    pub(crate) fn stock(&mut self, sku: &str) -> Value {
         self.get(&format!("/v1/stock/{sku}"))
     }
 
     /// Goods that nobody announced.
-    pub(super) fn receive(&mut self, sku: &str, units: u64) {
+    pub(crate) fn receive(&mut self, sku: &str, units: u64) {
         let body = json!({"reference": "D-1", "lines": [{"sku": sku, "units": units}]});
         let _ = self.ask("PUT", &format!("/v1/deliveries/{}", uuid_v7()), &body).ok();
     }
 
-    pub(super) fn give(&mut self, sku: &str, to: &str, units: u64) -> Answer {
+    pub(crate) fn give(&mut self, sku: &str, to: &str, units: u64) -> Answer {
         let body = json!({"id": uuid_v7(), "to": to, "units": units});
         self.ask("POST", &format!("/v1/stock/{sku}/grants"), &body)
     }
 
-    pub(super) fn sell(&mut self, sku: &str, pieces: i64) -> Answer {
+    pub(crate) fn sell(&mut self, sku: &str, pieces: i64) -> Answer {
         self.sell_line(json!({"sku": sku, "quantity_milli": pieces * 1_000}))
     }
 
-    pub(super) fn sell_line(&mut self, line: Value) -> Answer {
+    pub(crate) fn sell_line(&mut self, line: Value) -> Answer {
         let sale = json!({"till": "R1", "lines": [line], "tenders": [{"kind": "cash", "amount": 100_000}]});
         self.ask("PUT", &format!("/v1/sales/{}", uuid_v7()), &sale)
     }
 
-    pub(super) fn knows_reservation(&mut self, id: &str) -> bool {
+    pub(crate) fn knows_reservation(&mut self, id: &str) -> bool {
         self.client.get(&format!("/v1/reservations/{id}")).expect("the node answers").status == 200
     }
 
-    pub(super) fn end(&mut self, id: &str, how: &str) -> Answer {
+    pub(crate) fn end(&mut self, id: &str, how: &str) -> Answer {
         self.ask("POST", &format!("/v1/reservations/{id}/{how}"), &json!({}))
     }
 }
 
 /// An instant so long from now, to the millisecond.
-pub(super) fn in_ms(ms: i64) -> Timestamp {
+pub(crate) fn in_ms(ms: i64) -> Timestamp {
     let at = Timestamp::now().as_millisecond() + ms;
     Timestamp::from_millisecond(at).expect("it is no far future")
 }
 
 /// An hour is longer than any of these stories.
-pub(super) const LONG: i64 = 3_600_000;
+pub(crate) const LONG: i64 = 3_600_000;
 
-pub(super) fn wanted(store: &str, sku: &str, units: u64, expires: Timestamp) -> Value {
+pub(crate) fn wanted(store: &str, sku: &str, units: u64, expires: Timestamp) -> Value {
     json!({
         "id": uuid_v7(), "store": store, "sku": sku, "units": units, "order": uuid_v7(), "reference": "W-1",
         "expires": expires.to_string(),
     })
 }
 
-pub(super) fn with(mut wanted: Value, field: &str, value: Value) -> Value {
+pub(crate) fn with(mut wanted: Value, field: &str, value: Value) -> Value {
     wanted[field] = value;
     wanted
 }
 
-pub(super) fn id_of(wanted: &Value) -> String {
+pub(crate) fn id_of(wanted: &Value) -> String {
     wanted["id"].as_str().expect("an id").to_owned()
 }
 
-pub(super) fn figures(stock: &Value, names: &[&str]) -> Vec<i64> {
+pub(crate) fn figures(stock: &Value, names: &[&str]) -> Vec<i64> {
     names.iter().map(|name| stock[name].as_i64().unwrap_or(i64::MIN)).collect()
 }
 
-pub(super) const FIGURES: &[&str] = &["on_hand", "available", "reserved", "exposure", "shrink", "surplus"];
+pub(crate) const FIGURES: &[&str] = &["on_hand", "available", "reserved", "exposure", "shrink", "surplus"];
 
 /// Node and hub show the same figures, and these.
-pub(super) fn both_show(hub: &mut Hub, store: &str, node: &mut Node, sku: &str, expected: [i64; 6]) {
+pub(crate) fn both_show(hub: &mut Hub, store: &str, node: &mut Node, sku: &str, expected: [i64; 6]) {
     let done = wait_for("node and hub to show the same", SOON, || {
         figures(&node.stock(sku), FIGURES) == expected && figures(&hub.stock(store, sku), FIGURES) == expected
     });
@@ -194,7 +199,7 @@ pub(super) fn both_show(hub: &mut Hub, store: &str, node: &mut Node, sku: &str, 
 }
 
 /// Counts an item at a node, whatever happens in between.
-pub(super) fn count(node: &mut Node, sku: &str, n: u64, meanwhile: impl FnOnce(&mut Node)) -> Value {
+pub(crate) fn count(node: &mut Node, sku: &str, n: u64, meanwhile: impl FnOnce(&mut Node)) -> Value {
     let id = uuid_v7();
     let begun = node.ask("POST", "/v1/counts", &json!({"id": id, "sku": sku})).ok();
     assert_eq!((&begun["state"], &begun["n"]), (&json!("counting"), &Value::Null), "a count is blind");
@@ -207,7 +212,7 @@ pub(super) fn count(node: &mut Node, sku: &str, n: u64, meanwhile: impl FnOnce(&
 }
 
 /// Node and hub hash all that they hold to the same.
-pub(super) fn agree(hub: &mut Hub, store: &str, node: &mut Node) {
+pub(crate) fn agree(hub: &mut Hub, store: &str, node: &mut Node) {
     wait_for("node and hub to agree", SOON, || {
         node.get("/v1/state-hash")["state_hash"]
             == hub.get(&format!("/v1/stores/{store}/state-hash"))["state_hash"]
@@ -215,7 +220,7 @@ pub(super) fn agree(hub: &mut Hub, store: &str, node: &mut Node) {
     .expect("they do");
 }
 
-pub(super) fn rights_of(stock: &Value, incarnation: &str) -> i64 {
+pub(crate) fn rights_of(stock: &Value, incarnation: &str) -> i64 {
     let holders = stock["holders"].as_array().cloned().unwrap_or_default();
     let own = holders.iter().find(|holder| holder["incarnation"] == incarnation);
     own.map_or(0, |holder| holder["rights"].as_i64().unwrap_or(i64::MIN))

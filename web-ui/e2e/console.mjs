@@ -1,0 +1,143 @@
+/**
+ * The hub's console in Chromium. `tests/tests/web_console.rs` starts a hub and a store with troubles, and runs this:
+ * `TRADEPOST_URL` is the hub's, `TRADEPOST_TOKEN` its admin token.
+ */
+import assert from 'node:assert/strict';
+import { gzipSync } from 'node:zlib';
+import { launch, looksRight, PATIENCE_MS, shot, until, URL_OF_NODE as URL_OF_HUB } from './browser.mjs';
+
+const TOKEN = process.env.TRADEPOST_TOKEN ?? '';
+/** Targets of the console, in px. */
+const LEAST = 44;
+const PAGES = ['stores', 'orders', 'shifts', 'stored', 'rollout', 'stock', 'review', 'aside', 'recovery'];
+
+const complaints = [];
+
+async function open(browser, options) {
+  const context = await browser.newContext({ viewport: { width: 1366, height: 768 }, locale: 'en-GB', reducedMotion: 'reduce', ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
+  page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !/Failed to load resource/.test(message.text())) complaints.push(message.text());
+  });
+  await page.goto(`${URL_OF_HUB}/`);
+  await page.waitForSelector('main[data-page=door]');
+  return page;
+}
+
+async function letIn(page) {
+  await page.fill('[data-pin]', TOKEN);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('main[data-page=stores]');
+}
+
+async function go(page, name) {
+  await page.click(`nav [data-page=${name}]`);
+  await page.waitForSelector(`main[data-page=${name}]`);
+  await page.waitForFunction(() => !/Loading …|Đang tải …/.test(document.querySelector('main').innerText));
+}
+
+async function gettingIn({ page }) {
+  await page.keyboard.press('Enter');
+  await page.fill('[data-pin]', 'not the token');
+  await page.keyboard.press('Enter');
+  await page.getByText('The hub doesn’t know this token.').waitFor();
+  await looksRight(page, 'door', LEAST);
+  await letIn(page);
+  await page.reload();
+  await page.waitForSelector('main[data-page=stores]');
+}
+
+async function seeingTheDay({ page }) {
+  await page.locator('tbody tr', { hasText: 'south' }).first().waitFor();
+  await page.locator('tbody tr', { hasText: 'north' }).first().waitFor();
+  await go(page, 'rollout');
+  await until('the prices are there', async () => {
+    await page.getByRole('button', { name: 'Read again' }).click();
+    return /Delivered to 1 of 1/.test(await page.textContent('[data-testid=delivered]'));
+  });
+  await go(page, 'shifts');
+  await page.locator('button[aria-pressed]').click();
+  const z = page.locator('tbody tr').first();
+  await z.waitFor();
+  assert.match(await z.innerText(), /[-−]€0\.05/);
+  await go(page, 'stored');
+  await page.locator('.cards', { hasText: '1 payment waits' }).waitFor();
+  await go(page, 'orders');
+  await page.locator('tbody button').first().click();
+  await page.waitForSelector('[data-testid=order] table');
+  await looksRight(page, 'an order', LEAST);
+  await go(page, 'stock');
+  await page.locator('main table, [data-testid=none]').first().waitFor();
+}
+
+/** Each page in both languages and both themes, and once on a small window. */
+async function looks({ browser }) {
+  for (const locale of ['en-GB', 'vi-VN']) {
+    for (const colorScheme of ['light', 'dark']) {
+      const viewport = colorScheme === 'dark' ? { width: 360, height: 740 } : { width: 1280, height: 800 };
+      const page = await open(browser, { locale, colorScheme, viewport });
+      assert.equal(await page.getAttribute('html', 'lang'), locale.slice(0, 2));
+      await looksRight(page, `door (${locale})`, LEAST);
+      await letIn(page);
+      for (const name of PAGES) {
+        await go(page, name);
+        await shot(page, `console-${locale.slice(0, 2)}-${colorScheme}-${name}`);
+        await looksRight(page, `${name} (${locale}, ${colorScheme})`, LEAST);
+      }
+      await page.context().close();
+    }
+  }
+}
+
+const atStep = (page, n) => page.waitForSelector(`[data-testid=step][data-step="${n}"]`);
+
+/** Fenced with its destruction attested: there is no wait, and what it held has to be counted. */
+async function recovering({ page }) {
+  await go(page, 'recovery');
+  await page.selectOption('[data-testid=store]', '13');
+  await page.click('[data-fence=north]');
+  await page.getByLabel(/^Who takes over/).fill('south');
+  await page.getByLabel(/^Who saw/).fill('the manager: it burnt');
+  await looksRight(page, 'fence', LEAST);
+  await shot(page, 'console-fence');
+  await page.locator('[data-testid=fence] .primary').click();
+  await atStep(page, 3);
+  await page.locator('[data-testid=lost]', { hasText: 'The wait is over.' }).waitFor();
+  await looksRight(page, 'recovery, counting', LEAST);
+  await shot(page, 'console-recovery');
+}
+
+/** The first load: script at most 120 kB gzipped (`screens.md` §4.2). */
+async function weighing() {
+  const html = await (await fetch(`${URL_OF_HUB}/`)).text();
+  const named = [...html.matchAll(/(?:src|href)="(\/assets\/[^"]+\.js)"/g)].map((match) => match[1]);
+  assert.ok(named.length > 0, 'the page names its scripts');
+  const weights = await Promise.all(named.map(async (path) => {
+    const response = await fetch(URL_OF_HUB + path);
+    assert.ok(response.ok, path);
+    return gzipSync(Buffer.from(await response.arrayBuffer()), { level: 9 }).length;
+  }));
+  const script = weights.reduce((sum, bytes) => sum + bytes, 0);
+  console.log(`first load of the console: script ${script} B gzipped`);
+  assert.ok(script <= 120_000, `script is ${script} B`);
+}
+
+const browser = await launch();
+const desk = { browser, page: await open(browser, {}) };
+let failed = 0;
+for (const story of [weighing, gettingIn, seeingTheDay, looks, recovering]) {
+  try {
+    await story(desk);
+    console.log(`ok ${story.name}`);
+  } catch (error) {
+    failed++;
+    console.log(`FAILED ${story.name}\n${error.stack}`);
+    await shot(desk.page, `failed-console-${story.name}`).catch(() => {});
+    break;
+  }
+}
+if (!failed) assert.deepEqual(complaints, [], 'the browser complained');
+await browser.close();
+process.exit(failed ? 1 : 0);

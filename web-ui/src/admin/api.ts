@@ -1,0 +1,183 @@
+/** What the hub says and takes, as the console needs it. */
+import { call, credentials, enc } from '../api/client.ts';
+
+export interface Store { code: string; name: string; created_at: string }
+export interface Place { epoch: number; version: number }
+export interface Node {
+  incarnation: string;
+  store: string;
+  name: string;
+  program: string;
+  state: 'live' | 'fenced' | 'retired' | 'quarantined';
+  last_contact: string | null;
+  acked_seq: number;
+  catalog: Place;
+}
+export interface Rollout {
+  version: Place;
+  stores: { store: string; delivered: Place | null; behind: number; last_contact: string | null }[];
+  delivered: number;
+  of: number;
+  oldest_waiting_ms: number | null;
+}
+export interface Z {
+  store: string;
+  till: string;
+  z: number;
+  business_day: string;
+  closed_at: string;
+  currency: string;
+  sales_count: number;
+  refunds_count: number;
+  sales: number;
+  refunds: number;
+  net: number;
+  tax: number;
+  rounding: number;
+  difference: number;
+  open_tenders: number;
+  approver: string | null;
+  recovered: boolean;
+  continuity_broken: boolean;
+  agrees: boolean;
+  tenders: { kind: string; amount: number; count: number; unsettled: number }[];
+  drawers: { currency: string; expected: number; counted: number; difference: number }[];
+}
+export interface Stored {
+  tender: string;
+  store: string;
+  till: string;
+  receipt: string;
+  kind: string;
+  amount: number;
+  business_day: string;
+  committed_at: string;
+}
+export interface Finding {
+  id: number;
+  kind: string;
+  store: string;
+  ref: string;
+  detail: string;
+  at: string;
+  resolved_at: string | null;
+  note: string | null;
+}
+export interface Item {
+  store: string;
+  sku: string;
+  on_hand: number;
+  available: number;
+  overdraw: number;
+  suspended: number;
+  reserved: number;
+  exposure: number;
+  exposed: { reservation: string; units: number }[];
+  incoming: number;
+}
+export interface Aside {
+  store: string;
+  incarnation: string;
+  node: string;
+  seq: number;
+  reason: string;
+  branch: boolean;
+  grants_frozen: boolean;
+  at: string;
+}
+export interface Order {
+  id: string;
+  kind: 'sale' | 'refund';
+  store: string;
+  receipt: { number: string; till: string };
+  committed_at: string;
+  received_at: string;
+  currency: string;
+  total: number;
+  tax: number;
+  net: number;
+  rounding: number;
+  change: number;
+  duplicate: boolean;
+  lines: { line: number; sku: string; name: string; quantity_milli: number; amount: number; refunded_milli: number }[];
+  tenders: { kind: string; amount: number; state: string }[];
+  event: { incarnation: string; seq: number };
+}
+export interface Lost {
+  incarnation: string;
+  name: string;
+  state: string;
+  wait_over: boolean;
+  wait_until: string | null;
+  recovered: boolean;
+  held_seq: number;
+  cap_seq: number | null;
+}
+export interface Recovery {
+  store: string;
+  lost: Lost[];
+  items: { sku: string; suspended: number; overdraw: number; would_mint: number; would_resolve: boolean; code: string | null; detail: string | null }[];
+  objects: { kind: string; id: string; reference: string; name: string; wait_over: boolean; wait_until: string | null }[];
+  barrier: {
+    id: string;
+    purpose: string;
+    state: 'asking' | 'proposed' | 'levelling';
+    opened_at: string;
+    members: { incarnation: string; name: string; answered: boolean; stored: boolean; in_session: boolean }[];
+    missing: { incarnation: string; needed_seq: number; held_seq: number }[];
+  } | null;
+  last_barrier: { id: string; state: string; ended_at: string | null; resolved: unknown[]; minted: unknown[]; refused: unknown[] } | null;
+}
+export interface Page<Row> { data: Row[]; next_cursor: string | null; has_more: boolean }
+
+const PAGE = 100;
+/** So many pages of stock are looked through for promises that can't be met; then the screen says so. */
+export const STOCK_PAGES = 20;
+
+const query = (of: Record<string, string | boolean | number | undefined>) =>
+  Object.entries(of).filter(([, value]) => value !== undefined && value !== '' && value !== false).map(([name, value]) => `${name}=${enc(String(value))}`).join('&');
+
+const store = (code: string) => `/v1/stores/${enc(code)}`;
+
+export const hub = {
+  stores: async () => (await call<{ data: Store[] }>('GET', '/v1/stores')).data,
+  nodes: async () => (await call<{ data: Node[] }>('GET', '/v1/nodes')).data,
+  currency: async (code: string) => (await call<{ currency?: string }>('GET', `${store(code)}/settings`)).currency ?? 'EUR',
+  rollout: () => call<Rollout>('GET', '/v1/catalog/rollout'),
+  zs: (of: { store?: string; differences?: boolean; cursor?: string }) => call<Page<Z>>('GET', `/v1/z-reports?${query({ limit: PAGE, ...of })}`),
+  stored: (of: { store?: string; cursor?: string }) => call<Page<Stored> & { count: number; sum: number }>('GET', `/v1/stored-tenders?${query({ limit: PAGE, ...of })}`),
+  review: (of: { all?: boolean; cursor?: string }) => call<Page<Finding>>('GET', `/v1/review?${query({ limit: PAGE, ...of })}`),
+  resolve: (id: number, note: string) => call<unknown>('POST', `/v1/review/${id}/resolve`, { note }),
+  stock: (of: { store?: string; cursor?: string }) => call<Page<Item>>('GET', `/v1/stock?${query({ limit: 500, ...of })}`),
+  aside: async () => (await call<{ data: Aside[] }>('GET', '/v1/quarantine')).data,
+  settle: (one: Aside, note: string) => call<unknown>('POST', `/v1/quarantine/${enc(one.incarnation)}/${one.seq}/settle`, { note }),
+  orders: (of: { store?: string; cursor?: string }) => call<Page<Order>>('GET', `/v1/orders?${query({ limit: PAGE, ...of })}`),
+  recovery: (code: string) => call<Recovery>('GET', `${store(code)}/recovery`),
+  fence: (code: string, incarnation: string, what: { successor?: string; attested?: string }) =>
+    call<Recovery>('POST', `${store(code)}/nodes/${enc(incarnation)}/fence`, what),
+  openBarrier: (code: string, id: string, purpose: 'resolve' | 'mint') => call<Recovery>('POST', `${store(code)}/barriers`, { id, purpose }),
+  dropBarrier: (code: string, id: string) => call<unknown>('DELETE', `${store(code)}/barriers/${enc(id)}`),
+  takeOver: (code: string, kind: string, id: string) => call<unknown>('POST', `${store(code)}/takeovers`, { kind, id }),
+};
+
+const KEPT = 'tradepost.console';
+
+/** The token lives as long as the window; nothing else is kept. */
+export const token = {
+  restore(): void {
+    try {
+      credentials.token = sessionStorage.getItem(KEPT);
+    } catch {
+      credentials.token = null;
+    }
+  },
+  set(to: string | null): void {
+    credentials.token = to;
+    try {
+      if (to) sessionStorage.setItem(KEPT, to);
+      else sessionStorage.removeItem(KEPT);
+    } catch {
+      // The token is then asked for again.
+    }
+  },
+};
