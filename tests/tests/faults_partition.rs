@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 use tradepost_tests::demo::progress::print_line;
 use tradepost_tests::http::{Answer, Client};
@@ -29,6 +30,8 @@ struct Machine {
     args: Vec<String>,
     program: Option<Program>,
     client: Client,
+    /// What shows that this process's till is paired: it asks from another machine.
+    token: String,
 }
 
 /// A sale that was answered.
@@ -56,8 +59,25 @@ impl Machine {
     fn start(&mut self) {
         let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
         let program = Program::start_from(Path::new(""), "ip", &args, &[]).expect("the node starts");
-        self.client = program.client("http");
+        self.client = program.client("http").with_token(&self.token);
         self.program = Some(program);
+    }
+
+    /// Pairs this process's till, by a code that is asked for at the machine itself.
+    fn pair(&mut self, namespace: &str) {
+        let node = self.program.as_ref().expect("it runs").said("http");
+        let program = bin_dir().join("tradepost-node");
+        let asked = Command::new("ip")
+            .args(["netns", "exec", namespace])
+            .arg(program)
+            .args(["pair", "till", "--node", &node])
+            .output()
+            .expect("the program runs");
+        let code: Value = serde_json::from_slice(&asked.stdout).unwrap_or_else(|_| panic!("{asked:?}"));
+        let body = json!({"code": code["code"]});
+        let paired = self.client.json("POST", "/v1/devices", &body).expect("the node answers").ok();
+        self.token = paired["token"].as_str().expect("a token").to_owned();
+        self.client = Client::new(&node).with_token(&self.token);
     }
 
     fn get(&mut self, path: &str) -> Value {
@@ -125,8 +145,10 @@ impl Town {
         let peers = (1..=usize::from(NODES)).filter(|peer| *peer != place);
         let peers = peers.map(|peer| ("--peer", format!("m{peer}@{}", lan(peer))));
         args.extend(own.into_iter().chain(peers).flat_map(|(flag, said)| [flag.to_owned(), said]));
-        let mut machine = Machine { place, args, program: None, client: Client::new("") };
+        let mut machine =
+            Machine { place, args, program: None, client: Client::new(""), token: String::new() };
         machine.start();
+        machine.pair(&namespace);
         let code = self.ask("POST", &format!("/v1/stores/{STORE}/enrolment-codes"), &json!({}));
         let code = json!({"code": code["code"]});
         let _ = machine.client.json("POST", "/v1/enrolment", &code).expect("the node answers").ok();

@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 pub struct Way {
     /// Nobody could read it on its way.
     pub encrypted: bool,
-    /// It comes from this very machine.
+    /// It comes from this very machine: over loopback, or from the address that it came to.
     pub local: bool,
     /// The address of this machine that it came to.
     pub to: Option<IpAddr>,

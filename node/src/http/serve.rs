@@ -61,7 +61,9 @@ pub async fn serve(
         };
         let Some((stream, from, place)) = accepted else { continue };
         let to = stream.local_addr().ok().map(|address| address.ip().to_canonical());
-        let local = from.ip().to_canonical().is_loopback();
+        let from = from.ip().to_canonical();
+        // Only this machine itself can talk to one of its addresses from that same address.
+        let local = from.is_loopback() || to == Some(from);
         let way = Way { encrypted: tls.is_some(), local, to };
         if let (Some(tls), Some(address)) = (&tls, to) {
             tls.identity.comes_to(address, shared.machine.wall());
