@@ -1,5 +1,6 @@
 //! What a node does by itself as time passes, beside selling and syncing.
 
+use crate::app::problem::Answer;
 use crate::app::{pack, reservation};
 use crate::db::reservations;
 use crate::http::Shared;
@@ -17,6 +18,9 @@ const BALLAST_EVERY: Duration = Duration::from_secs(10);
 /// How often old events are looked for, and how soon after a pack for more of them.
 const PACK_EVERY: Duration = Duration::from_secs(10);
 const PACK_ON: Duration = Duration::from_millis(50);
+/// Groups that were written since the last look while nobody is in a hurry; above it old events wait, up to so many.
+const QUIET_GROUPS: u64 = 4;
+const PACK_WAITING_MAX: u64 = 65_536;
 
 /// Ends reservations that have run out, has stored cards forwarded and puts old events into packs, all but the last `open`
 /// of each stream, for as long as the node runs.
@@ -42,14 +46,30 @@ async fn keep_ballast(shared: &Shared) {
 }
 
 async fn pack_old(shared: &Shared, open: u64) {
+    let mut wait = PACK_EVERY;
     loop {
-        // In a group of its own: a sale waits for one pack at most.
-        let more = shared.writer.ask_alone(move |node, _| pack::advance(node, open)).await;
+        tokio::time::sleep(wait - wait.min(PACK_ON)).await;
+        let before = shared.writer.pulse().borrow().groups;
+        tokio::time::sleep(PACK_ON).await;
+        let quiet = shared.writer.pulse().borrow().groups - before <= QUIET_GROUPS;
+        let more = pack_next(shared, open, quiet).await;
         if let Err(stop) = &more {
             tracing::warn!(?stop, "old events can't be packed");
         }
-        tokio::time::sleep(if matches!(more, Ok(true)) { PACK_ON } else { PACK_EVERY }).await;
+        wait = match more {
+            Ok(true) => PACK_ON,
+            _ => PACK_EVERY,
+        };
     }
+}
+
+/// Compressing is done beside the writing thread: a sale never waits for it.
+async fn pack_next(shared: &Shared, open: u64, quiet: bool) -> Answer<bool> {
+    let Some(next) = shared.read_long(move |conn| pack::next(conn, open)).await? else { return Ok(false) };
+    if !quiet && next.waiting < PACK_WAITING_MAX {
+        return Ok(false);
+    }
+    shared.writer.ask(move |node, _| pack::put(node, &next)).await
 }
 
 /// A stored card is money that isn't there yet (`facts.md` §4, Stored card).

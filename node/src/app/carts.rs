@@ -218,7 +218,7 @@ pub fn open(node: &mut Node, now: Now, new: NewCart) -> Answer<Cart> {
     };
     let basket = Basket { customer: new.customer.map(|c| c.to_string()), list, ..Basket::default() };
     let till = new.till.name().to_owned();
-    let training = super::training::is_on(node.conn(), &till)?;
+    let training = node.desk(&till)?.practises;
     let mut cart = Cart { customer: new.customer, basket, training, ..Cart::blank(id, till, now.wall) };
     cart.save(node, now)?;
     Ok(cart)

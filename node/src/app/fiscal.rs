@@ -61,26 +61,39 @@ fn turnover(currency: tradepost_commerce::money::Currency, body: &Body) -> Answe
 /// A fault.
 pub(crate) fn enter(node: &mut Node, place: i64, event: &Event, till: &str, body: &Body) -> Answer<()> {
     let Some((kind, gross)) = entry_of(body)? else { return Ok(()) };
-    let (chain_no, mut chain) = writing(node, till)?;
+    let Writing { no: chain_no, mut chain, series } = writing(node, till)?;
     let overflow = |_| Stop::Fault(Fault::Fatal("the till's totals would leave their range".to_owned()));
     let mut entry = chain.append(kind, &event.bytes, gross).map_err(overflow)?;
     entry.signature = Some(Signer::Device(&node.device).sign(&entry.hash));
     db::add(node.conn(), chain_no, place, &entry)?;
+    node.desk(till)?.chain = Some(Writing { no: chain_no, chain, series });
     if let Body::ShiftClosed(closed) = body {
         close_day(node.conn(), chain_no, &chain, closed)?;
     }
     Ok(())
 }
 
+/// The chain that a till writes, and where it ends: what the tables say, kept so that a sale needn't ask them.
+#[derive(Clone, Debug)]
+pub(crate) struct Writing {
+    no: i64,
+    chain: FiscalChain,
+    series: String,
+}
+
 /// The chain that a till writes now, begun where there is none.
-fn writing(node: &Node, till: &str) -> Answer<(i64, FiscalChain)> {
+fn writing(node: &mut Node, till: &str) -> Answer<Writing> {
     let series = node.head.incarnation.series();
-    if let Some(chain) = db::chain(node.conn(), till, &series)? {
-        return Ok((chain.no, end_of(node.conn(), &chain)?));
+    if let Some(known) = node.desk(till)?.chain.take_if(|known| known.series == series) {
+        return Ok(known);
     }
-    let name = ChainName { till: till.to_owned(), series, totals: last_totals(node.conn(), till)? };
+    if let Some(chain) = db::chain(node.conn(), till, &series)? {
+        return Ok(Writing { no: chain.no, chain: end_of(node.conn(), &chain)?, series });
+    }
+    let totals = last_totals(node.conn(), till)?;
+    let name = ChainName { till: till.to_owned(), series, totals };
     let no = db::begin(node.conn(), &name, &node.device.public())?;
-    Ok((no, FiscalChain::new(&name)))
+    Ok(Writing { no, chain: FiscalChain::new(&name), series: name.series })
 }
 
 fn end_of(conn: &Connection, chain: &db::Chain) -> Result<FiscalChain, Fault> {

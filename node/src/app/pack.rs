@@ -5,7 +5,7 @@
 use super::node::Node;
 use super::problem::Answer;
 use crate::db::incarnations::{self, Known};
-use crate::db::packs::{self, Stretch};
+use crate::db::packs::{self, Made, Stretch};
 use crate::db::{Fault, events};
 use rusqlite::Connection;
 
@@ -18,25 +18,54 @@ const STRETCH_EVENTS_MAX: u64 = 1_024;
 /// Canonical bytes in a pack, but for one that must hold a signed stretch.
 const PACK_BYTES: usize = 256 << 10;
 
-/// Puts the next old stretch of some stream into a pack, all but the last `open` events of each. Answers whether there was
-/// one: then there may be more.
+/// The next pack of some stream, all but the last `open` events of each, made beside the writing thread; none where there
+/// is nothing old enough.
+pub struct Next {
+    made: Made,
+    /// How many events of its stream are old enough, in all.
+    pub waiting: u64,
+}
+
+/// Makes the next pack. It reads and compresses, so a reading thread does it; [`put`] stores it.
+///
+/// # Errors
+/// A fault.
+pub fn next(conn: &Connection, open: u64) -> Answer<Option<Next>> {
+    for known in incarnations::all(conn)? {
+        if let Some((stretch, waiting)) = due(conn, &known, open)?
+            && let Some(made) = packs::make(&stretch)
+        {
+            return Ok(Some(Next { made, waiting }));
+        }
+    }
+    Ok(None)
+}
+
+/// Stores a pack in the place of its events; whether it did: a stream that was cut in the meantime keeps them.
+///
+/// # Errors
+/// A fault.
+pub fn put(node: &mut Node, next: &Next) -> Answer<bool> {
+    let done = packs::put(node.conn(), &next.made)?;
+    if done {
+        node.touch();
+    }
+    Ok(done)
+}
+
+/// Makes and stores the next pack. Answers whether there was one: then there may be more.
 ///
 /// # Errors
 /// A fault.
 pub fn advance(node: &mut Node, open: u64) -> Answer<bool> {
-    for known in incarnations::all(node.conn())? {
-        if let Some(stretch) = due(node.conn(), &known, open)?
-            && packs::put(node.conn(), &stretch)?
-        {
-            node.touch();
-            return Ok(true);
-        }
+    match next(node.conn(), open)? {
+        Some(next) => put(node, &next),
+        None => Ok(false),
     }
-    Ok(false)
 }
 
-/// The next stretch of a stream that is old enough: it ends at a signed head, since from there on it may be sent.
-fn due(conn: &Connection, known: &Known, open: u64) -> Result<Option<Stretch>, Fault> {
+/// The next stretch of a stream that is old enough, and how many events are: it ends at a signed head, since from there on it may be sent.
+fn due(conn: &Connection, known: &Known, open: u64) -> Result<Option<(Stretch, u64)>, Fault> {
     let from = packs::reach(conn, known.no)? + 1;
     let old = known.head.seq.saturating_sub(open);
     if old < from + PACK_EVENTS - 1 {
@@ -56,7 +85,8 @@ fn due(conn: &Connection, known: &Known, open: u64) -> Result<Option<Stretch>, F
         }
         Ok(within)
     })?;
-    Ok(Some(Stretch { place: events::place(known.no, from), events: stretch, signature }))
+    let stretch = Stretch { place: events::place(known.no, from), events: stretch, signature };
+    Ok(Some((stretch, old - from + 1)))
 }
 
 /// The last seq of a pack of ordinary size.
@@ -275,6 +305,29 @@ mod tests {
         assert!(advance(&mut node, 10).unwrap());
         node.give_up().unwrap();
         assert_eq!((log(&node, 0), unpacked(&node)), (before, count));
+    }
+
+    /// A pack is made on what was read a moment ago: what has changed since then stands.
+    #[test]
+    fn a_pack_that_comes_late_changes_nothing() {
+        let dir = scratch("late");
+        let mut node = busy(&dir, 400);
+        let late = next(node.conn(), 40).unwrap().expect("something old");
+        let again = next(node.conn(), 40).unwrap().expect("the same");
+        assert_eq!(late.waiting, node.head.seq - 40);
+        let before = log(&node, 0);
+        node.begin().unwrap();
+        assert!(put(&mut node, &late).unwrap());
+        assert!(!put(&mut node, &again).unwrap(), "it lies in a pack already");
+        node.commit().unwrap();
+        assert_eq!(log(&node, 0), before);
+        let late = next(node.conn(), 40).unwrap().expect("more that is old");
+        node.begin().unwrap();
+        for (_, bytes) in before[150..].iter().rev() {
+            branches::put_aside(node.conn(), node.me.no, &events::parse(bytes).unwrap()).unwrap();
+        }
+        assert!(!put(&mut node, &late).unwrap(), "its events were cut off");
+        assert_eq!(log(&node, 0), before[..150]);
     }
 
     /// What is freed is used again, and given back at the end where nothing uses it.

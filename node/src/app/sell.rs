@@ -52,7 +52,7 @@ pub fn sell(node: &mut Node, now: Now, request: &SaleRequest, approved: Option<&
     let mut tenders = request.tenders.clone();
     tender::complete(node, &mut tenders)?;
     let document = pay(&basket, &rulebook, now, tenders, request.expected_total)?;
-    if training::is_on(node.conn(), request.till.name())? {
+    if node.desk(request.till.name())?.practises {
         let till = &request.till;
         let (id, request, customer) = (Some(request.id), Some(hash), request.customer);
         return training::book(node, now, Practised { id, request, cart: None, till, customer, document });

@@ -51,6 +51,10 @@ pub struct Desk {
     pub staff: Option<StaffId>,
     /// Its open shift.
     pub running: Option<Running>,
+    /// It practises.
+    pub practises: bool,
+    /// The end of the fiscal chain that it writes, once it has.
+    pub(super) chain: Option<fiscal::Writing>,
     /// The sums have changed since they were kept.
     changed: bool,
 }
@@ -70,7 +74,8 @@ impl Desk {
     pub fn load(conn: &Connection, till: &str) -> Result<Self, Fault> {
         let staff = staff::at_till(conn, till)?.map(|on| StaffId(on.staff));
         let running = shifts::running(conn, till)?.map(|row| Running::of(&row)).transpose()?;
-        Ok(Self { staff, running, changed: false })
+        let practises = super::training::is_on(conn, till)?;
+        Ok(Self { staff, running, practises, chain: None, changed: false })
     }
 
     /// What every event of the till bears: its shift's number, and who was signed on.

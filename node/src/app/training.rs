@@ -66,7 +66,7 @@ pub fn is_on(conn: &Connection, till: &str) -> Result<bool, Fault> {
 /// `APPROVAL_REQUIRED`, to begin and to end; or a fault.
 pub fn switch(node: &mut Node, now: Now, till: &Till, on: bool, approved: Option<&Approved>) -> Answer<()> {
     let name = till.name();
-    if is_on(node.conn(), name)? == on {
+    if node.desk(name)?.practises == on {
         return Ok(());
     }
     let by = staff::allow(node, Some(name), Act::Training, approved)?;
@@ -76,6 +76,7 @@ pub fn switch(node: &mut Node, now: Now, till: &Till, on: bool, approved: Option
     }
     let practising = Practising { since: now.wall, by: by.map(|who| who.0) };
     training::set(node.conn(), name, on.then_some(&practising))?;
+    node.desk(name)?.practises = on;
     node.touch();
     Ok(())
 }
@@ -84,8 +85,8 @@ pub fn switch(node: &mut Node, now: Now, till: &Till, on: bool, approved: Option
 ///
 /// # Errors
 /// `TRAINING_MODE`; or a fault.
-pub(crate) fn must_be_off(node: &Node, till: &str) -> Answer<()> {
-    match is_on(node.conn(), till)? {
+pub(crate) fn must_be_off(node: &mut Node, till: &str) -> Answer<()> {
+    match node.desk(till)?.practises {
         false => Ok(()),
         true => Err(no(Code::TrainingMode, format!("till {till} practises: end its training first"))),
     }
@@ -95,7 +96,7 @@ pub(crate) fn must_be_off(node: &Node, till: &str) -> Answer<()> {
 ///
 /// # Errors
 /// `TRAINING_MODE`; or a fault.
-pub(crate) fn keep_out(node: &Node, till: Option<&str>, body: &Body) -> Answer<()> {
+pub(crate) fn keep_out(node: &mut Node, till: Option<&str>, body: &Body) -> Answer<()> {
     let of_the_counter = matches!(
         body,
         Body::SaleCommitted(_)
@@ -117,7 +118,7 @@ pub(crate) fn keep_out(node: &Node, till: Option<&str>, body: &Body) -> Answer<(
 /// # Errors
 /// `TRAINING_MODE`, `SIGN_ON_REQUIRED`; or a fault.
 pub(crate) fn same_as_till(node: &mut Node, cart: &Cart, till: &str) -> Answer<()> {
-    let on = is_on(node.conn(), till)?;
+    let on = node.desk(till)?.practises;
     if on == cart.training {
         return if on { somebody(node, till) } else { Ok(()) };
     }
@@ -260,7 +261,8 @@ pub(crate) fn repeated(conn: &Connection, id: &Id, request: RequestHash) -> Answ
         Some(row) if row.request != Some(request) => {
             Err(no(Code::SaleIdReused, "this id was used for another request"))
         }
-        _ => find(conn, id),
+        Some(_) => find(conn, id),
+        None => Ok(None),
     }
 }
 

@@ -31,27 +31,47 @@ pub struct Stretch {
     pub signature: SignatureBytes,
 }
 
-/// Puts a stretch into a pack, out of the table of events. Answers whether it did: a stretch that wouldn't come back as it
-/// was stays where it is.
+/// A pack that is made and not yet stored.
+pub struct Made {
+    packed: Packed,
+    last: i64,
+    /// The last event's canonical bytes: its hash of the one before proves all of the stretch.
+    end: Vec<u8>,
+    signature: SignatureBytes,
+}
+
+/// Compresses a stretch, which takes its time and writes nothing. None for one that wouldn't come back as it was: it stays
+/// where it is.
+pub fn make(stretch: &Stretch) -> Option<Made> {
+    let packed = pack(stretch.place, &stretch.events)?;
+    let last = stretch.place + i64::try_from(stretch.events.len()).unwrap_or(i64::MAX) - 1;
+    Some(Made { packed, last, end: stretch.events.last()?.clone(), signature: stretch.signature })
+}
+
+/// Puts a pack into the place of its events. Answers whether it did: where the stream was cut back or packed in the
+/// meantime, nothing is changed.
 ///
 /// # Errors
 /// [`Fault`].
-pub fn put(conn: &Connection, stretch: &Stretch) -> Result<bool, Fault> {
-    let Some(packed) = pack(stretch.place, &stretch.events) else { return Ok(false) };
-    let last = stretch.place + i64::try_from(stretch.events.len()).unwrap_or(i64::MAX) - 1;
+pub fn put(conn: &Connection, made: &Made) -> Result<bool, Fault> {
+    let (first, (no, seq)) = (made.packed.place, parts(made.packed.place));
+    let mut last = conn.prepare_cached("SELECT bytes FROM events WHERE place = ?1")?;
+    let held: Option<Vec<u8>> = last.query_row([made.last], |row| row.get(0)).optional()?;
+    if reach(conn, no)? + 1 != seq || held.as_ref() != Some(&made.end) {
+        return Ok(false);
+    }
     conn.prepare_cached(
         "INSERT INTO packs (place, last, length, hash, signature, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
     .execute(params![
-        stretch.place,
-        last,
-        i64::try_from(packed.length).unwrap_or(i64::MAX),
-        packed.end.0,
-        stretch.signature,
-        packed.bytes
+        first,
+        made.last,
+        i64::try_from(made.packed.length).unwrap_or(i64::MAX),
+        made.packed.end.0,
+        made.signature,
+        made.packed.bytes
     ])?;
-    conn.prepare_cached("DELETE FROM events WHERE place BETWEEN ?1 AND ?2")?
-        .execute([stretch.place, last])?;
+    conn.prepare_cached("DELETE FROM events WHERE place BETWEEN ?1 AND ?2")?.execute([first, made.last])?;
     Ok(true)
 }
 

@@ -1,15 +1,39 @@
 //! Rows of the report: what was measured, the baseline of the same run, the aim.
 
+use std::io::Write;
+use std::path::Path;
+
 /// Collects rows and prints them as one table.
 #[derive(Default)]
 pub(crate) struct Report {
     rows: Vec<[String; 4]>,
+    file: Option<std::fs::File>,
 }
 
 impl Report {
+    /// One whose rows also go into a file as they come.
+    pub(crate) fn into_file(path: &Path) -> Self {
+        Self { rows: Vec::new(), file: Some(std::fs::File::create(path).expect("a file for the rows")) }
+    }
+
     pub(crate) fn row(&mut self, what: &str, measured: String, baseline: String, aim: &str) {
         println!("  {what}: {measured} ({baseline}); aim {aim}");
-        self.rows.push([what.to_owned(), measured, baseline, aim.to_owned()]);
+        let row = [what.to_owned(), measured, baseline, aim.to_owned()];
+        if let Some(file) = &mut self.file {
+            writeln!(file, "{}", serde_json::json!(row)).expect("a row is written");
+        }
+        self.rows.push(row);
+    }
+
+    /// Adds the rows of a file.
+    pub(crate) fn take_in(&mut self, path: &Path) {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        self.rows.extend(text.lines().filter_map(|line| serde_json::from_str(line).ok()));
+    }
+
+    /// A part that did not come to its end.
+    pub(crate) fn failed(&mut self, part: &str, why: &str) {
+        self.row(part, "FAILED".to_owned(), why.to_owned(), "-");
     }
 
     pub(crate) fn print(&self) {

@@ -115,9 +115,9 @@ pub(crate) fn sale(luck: &mut Luck, products: u32, till: &str) -> (String, Strin
 pub(crate) fn start_node(bin_dir: &Path, data: &str, catalog: &str) -> Program {
     let import = std::process::Command::new(bin_dir.join("tradepost-node"))
         .args(["catalog", "import", catalog, "--data-dir", data])
-        .stdout(std::process::Stdio::null())
-        .status();
-    assert!(import.is_ok_and(|s| s.success()), "the catalog must import");
+        .output()
+        .expect("the node's program runs");
+    assert!(import.status.success(), "the catalog must import: {}", String::from_utf8_lossy(&import.stderr));
     restart_node(bin_dir, data)
 }
 
