@@ -90,6 +90,10 @@ pub struct Config {
     /// loopback only. They are off where it isn't given.
     #[arg(long, env = "TRADEPOST_HUB_SERVICES_LISTEN")]
     pub services_listen: Option<SocketAddr>,
+    /// Address where metrics and health alone are told, in plain HTTP to whoever asks: for processes without the admin
+    /// interface. They are not told apart where it isn't given.
+    #[arg(long, env = "TRADEPOST_HUB_METRICS_LISTEN")]
+    pub metrics_listen: Option<SocketAddr>,
     /// `host:port` that enrolment codes tell nodes; the sync address itself if not given.
     #[arg(long, env = "TRADEPOST_HUB_PUBLIC_ADDRESS")]
     pub public_address: Option<String>,

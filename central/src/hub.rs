@@ -47,6 +47,11 @@ pub struct Hub {
     pub closing: AtomicBool,
 }
 
+/// A span where something is being followed already: what the hub does by itself begins no traces.
+pub(crate) fn within_a_request(span: impl FnOnce() -> tracing::Span) -> tracing::Span {
+    if tracing::Span::current().is_none() { tracing::Span::none() } else { span() }
+}
+
 /// What is to be done once a transaction has committed.
 #[derive(Debug, Default)]
 pub struct After {
@@ -65,6 +70,8 @@ impl Hub {
         &self,
         mut job: impl FnMut(&mut Tx<'_>, &mut After) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
+        let span = within_a_request(|| tracing::info_span!("write", db.system = self.db.engine()));
+        let _within = span.enter();
         let (answer, after) = self.db.write(|tx| {
             let mut after = After::default();
             let answer = job(tx, &mut after)?;

@@ -9,6 +9,8 @@ use tradepost_central::consumers::{self, Group};
 use tradepost_central::db::Db;
 use tradepost_central::{http, serve};
 
+/// What the log leaves out, unless `RUST_LOG` says otherwise: libraries that repeat themselves.
+const QUIET: &str = "info,librdkafka=error,refinery_core=warn";
 /// A command would do harm and was refused with a reason; nothing was changed. Any other failure is 1.
 const EXIT_REFUSED: u8 = 3;
 
@@ -62,9 +64,13 @@ fn say(what: &serde_json::Value) -> Result<(), serve::Trouble> {
 }
 
 fn run(config: &Config) -> Result<(), serve::Trouble> {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| "info,librdkafka=error,refinery_core=warn".into());
-    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let telemetry = tradepost_telemetry::start("tradepost-hub", QUIET);
+    let ran = run_until_stopped(config);
+    telemetry.finish();
+    ran
+}
+
+fn run_until_stopped(config: &Config) -> Result<(), serve::Trouble> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let running = serve::start(config).await?;

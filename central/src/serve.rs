@@ -38,6 +38,8 @@ pub struct Running {
     pub services: Option<SocketAddr>,
     /// Where nodes sync, in a process that serves them.
     pub sync: Option<SocketAddr>,
+    /// Where metrics and health are told apart from the admin interface, where that was asked for.
+    pub metrics: Option<SocketAddr>,
     /// SHA-256 of its certificate.
     pub fingerprint: [u8; 32],
     /// Its parts.
@@ -62,8 +64,10 @@ pub async fn start(config: &Config) -> Result<Running, Trouble> {
     let sync = listener(has(Role::Sync).then_some(config.sync_listen)).await?;
     let admin = listener(has(Role::Gateway).then_some(config.admin_listen)).await?;
     let services = listener(config.services_listen.filter(|_| has(Role::Services))).await?;
+    let metrics_door = listener(config.metrics_listen).await?;
     let address_of = |of: &Option<TcpListener>| of.as_ref().map(TcpListener::local_addr).transpose();
     let (sync_at, admin_at, services_at) = (address_of(&sync)?, address_of(&admin)?, address_of(&services)?);
+    let metrics_at = address_of(&metrics_door)?;
     let identity = tls::Identity::load(&config.data_dir)?;
     let address =
         config.public_address.clone().unwrap_or_else(|| sync_at.unwrap_or(config.sync_listen).to_string());
@@ -73,7 +77,8 @@ pub async fn start(config: &Config) -> Result<Running, Trouble> {
         Arc::new(tokio::task::spawn_blocking(move || open(&config, face)).await??)
     };
     let token = http::auth::token(&config.data_dir)?;
-    let metrics = http::health::recorder();
+    let metrics = http::metrics::recorder();
+    let app = Arc::new(http::App { hub: Arc::clone(&hub), token: token.clone(), metrics });
     let (stop, stopping) = watch::channel(false);
     let mut tasks = Vec::new();
     if let Some(listener) = sync {
@@ -95,7 +100,10 @@ pub async fn start(config: &Config) -> Result<Running, Trouble> {
         }));
     }
     if let Some(listener) = admin {
-        tasks.push(tokio::spawn(http::serve(listener, Arc::clone(&hub), token, metrics, stopping.clone())));
+        tasks.push(tokio::spawn(http::serve(listener, Arc::clone(&app), stopping.clone())));
+    }
+    if let Some(listener) = metrics_door {
+        tasks.push(tokio::spawn(http::metrics::serve(listener, app, stopping.clone())));
     }
     if has(Role::Services) || has(Role::Gateway) {
         tasks.push(tokio::spawn(crate::checkout::run(Arc::clone(&hub), stopping.clone())));
@@ -110,6 +118,7 @@ pub async fn start(config: &Config) -> Result<Running, Trouble> {
         admin: admin_at,
         services: services_at,
         sync: sync_at,
+        metrics: metrics_at,
         fingerprint: identity.fingerprint(),
         hub,
         stop,
@@ -127,6 +136,7 @@ impl Running {
             "admin": self.admin.map(|address| format!("http://{address}")),
             "services": self.services.map(|address| format!("http://{address}")),
             "sync": self.sync.map(|address| format!("https://{address}")),
+            "metrics": self.metrics.map(|address| format!("http://{address}")),
             "fingerprint": fingerprint,
             "pid": std::process::id(),
             "data_dir": data_dir,

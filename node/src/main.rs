@@ -19,7 +19,7 @@ const EXIT_REFUSED: u8 = 3;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    tradepost_node::program::start_logging();
+    let telemetry = tradepost_node::program::start_logging();
     let done = match cli.command {
         Command::Run(args) => Config::read(*args).map_err(Failure::from).and_then(run),
         Command::Catalog(CatalogCommand::Import { file, format, data_dir }) => {
@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Command::Export { what, data_dir } => write_export(what, &data_dir),
         Command::Audit(AuditCommand::Verify { data_dir }) => verify(&data_dir),
     };
+    telemetry.finish();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

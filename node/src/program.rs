@@ -17,7 +17,7 @@ use crate::net::tls::Meter;
 use crate::peers::Peers;
 use crate::tls::Identity;
 use crate::writer::{self, Machine, Writer};
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use std::io::{BufReader, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,10 +25,12 @@ use std::sync::atomic::Ordering;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
-use tracing_subscriber::EnvFilter;
+use tradepost_telemetry::Telemetry;
 
 /// Worker threads of the runtime; the writer has a thread of its own.
 const WORKERS: usize = 2;
+/// Upper ends of the buckets of durations, in seconds.
+const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// Why the program ends badly.
 #[derive(Debug, thiserror::Error)]
@@ -71,11 +73,10 @@ impl From<Stop> for Failure {
     }
 }
 
-/// The log goes to the standard error as JSON lines; `RUST_LOG` says how much.
-pub fn start_logging() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // A second call in one process (tests) keeps the first one's.
-    let _ = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+/// The log goes to the standard error as JSON lines; `RUST_LOG` says how much. Traces go to a collector where the usual
+/// variables name one, which they don't by default.
+pub fn start_logging() -> Telemetry {
+    tradepost_telemetry::start("tradepost-node", "info,refinery_core=warn")
 }
 
 /// Random bytes of the system.
@@ -186,10 +187,13 @@ async fn serve_all(
         tracing::warn!(%address, "other machines are answered without encryption (insecure_lan)");
     }
     let secure = listen_secretly(&config, machine).await?;
-    let recorder = PrometheusBuilder::new().build_recorder();
+    let suffix = Matcher::Suffix("_seconds".to_owned());
+    let recorder = PrometheusBuilder::new().set_buckets_for_metric(suffix, SECONDS);
+    let recorder = recorder.map_err(|error| Failure::Other(error.to_string()))?.build_recorder();
     let handle = recorder.handle();
     // A second node in one process (tests) shares the first one's numbers.
     let _ = metrics::set_global_recorder(recorder);
+    crate::http::ops::describe();
     let (link, linked) = watch::channel(Link::default());
     let (enrol, asks) = mpsc::channel(4);
     let poke = Arc::new(Notify::new());

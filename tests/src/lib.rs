@@ -1,6 +1,7 @@
 //! What tests, demo and benchmarks share: real programs started as real processes, and a small HTTP client.
 
 pub mod browser;
+pub mod collector;
 pub mod demo;
 pub mod engines;
 pub mod http;

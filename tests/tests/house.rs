@@ -11,10 +11,11 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("commerce", &[]),
     ("sync", &["commerce"]),
     ("proto", &["commerce", "sync"]),
+    ("telemetry", &[]),
     ("web-ui", &[]),
-    ("node", &["commerce", "sync", "proto", "web-ui"]),
-    ("central", &["commerce", "sync", "proto", "web-ui"]),
-    ("tests", &["commerce", "sync", "proto", "web-ui", "node", "central"]),
+    ("node", &["commerce", "sync", "proto", "telemetry", "web-ui"]),
+    ("central", &["commerce", "sync", "proto", "telemetry", "web-ui"]),
+    ("tests", &["commerce", "sync", "proto", "telemetry", "web-ui", "node", "central"]),
 ];
 
 /// What the pure crates must not touch: clocks, luck, the outside world, and order that changes from run to run.

@@ -8,7 +8,7 @@ use super::{Code, Fault, coupons, products, recovering, stores};
 use crate::db::carts::{self as rows, CartRow};
 use crate::db::stores::Store;
 use crate::db::{Tx, catalog, lent, products as goods};
-use crate::hub::Hub;
+use crate::hub::{Hub, within_a_request};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tradepost_commerce::basket::{Basket, Shop, Wanted};
@@ -195,6 +195,8 @@ pub fn load(hub: &Hub, owner: Id, id: Id, now: UtcMs) -> Result<Priced, Fault> {
 
 /// Puts a priced cart in the cache, unless a newer one is there. Coupons end by other means than time: they aren't kept.
 pub fn remember(hub: &Hub, priced: &Priced) {
+    let span = within_a_request(|| tracing::info_span!("cache set", cache = hub.cache.name()));
+    let _within = span.enter();
     if priced.coupon.is_some() {
         return;
     }
@@ -205,6 +207,8 @@ pub fn remember(hub: &Hub, priced: &Priced) {
 
 /// What the cache holds of a cart.
 pub fn recall(hub: &Hub, id: Id, catalog: u64) -> Option<Priced> {
+    let span = within_a_request(|| tracing::info_span!("cache get", cache = hub.cache.name()));
+    let _within = span.enter();
     serde_json::from_str(&hub.cache.get(&key(id, catalog))?.value?).ok()
 }
 

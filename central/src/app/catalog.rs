@@ -51,7 +51,7 @@ pub fn next(
     catalog::add(tx, store, &sealed, now)?;
     let place = outbox::take(tx, CATALOG_STREAM, 1)?;
     let source = Source::Catalog { epoch: head.at.epoch, version: head.at.version };
-    outbox::put(tx, CATALOG_STREAM, place, source)?;
+    outbox::put(tx, (CATALOG_STREAM, place), source, tradepost_telemetry::current())?;
     Ok(head.at)
 }
 

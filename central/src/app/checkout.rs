@@ -233,6 +233,7 @@ fn frozen(
         due_at: None,
         created_at: now,
         changed_at: now,
+        traceparent: tradepost_telemetry::current(),
     })
 }
 

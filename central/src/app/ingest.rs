@@ -80,6 +80,8 @@ struct Tally {
     events: u64,
     documents: u64,
     quarantined: u64,
+    /// The store's code, and per document: (kind, currency, total in minor units).
+    sold: (String, Vec<(&'static str, String, i64)>),
     /// Items that were counted: (store's code, item).
     counted: Vec<(String, String)>,
 }
@@ -114,8 +116,24 @@ fn take(hub: &Hub, batch: &Batch, events: &[Event], now: UtcMs) -> Result<Applie
     }
     metrics::counter!("tradepost_ingested_events_total").increment(tally.events);
     metrics::counter!("tradepost_ingested_documents_total").increment(tally.documents);
+    tell_sold(&tally.sold);
     metrics::counter!("tradepost_quarantined_events_total").increment(tally.quarantined);
     Ok(applied)
+}
+
+/// Counts what was sold. A refund's total is negative.
+fn tell_sold((store, documents): &(String, Vec<(&'static str, String, i64)>)) {
+    for (kind, currency, total) in documents {
+        let of = [("store", store.clone()), ("currency", currency.clone())];
+        let name = match total {
+            0.. => "tradepost_revenue_minor_units_total",
+            _ => "tradepost_refunded_minor_units_total",
+        };
+        metrics::counter!(name, &of).increment(total.unsigned_abs());
+        let [store, currency] = of;
+        metrics::counter!("tradepost_documents_total", &[store, currency, ("kind", (*kind).to_owned())])
+            .increment(1);
+    }
 }
 
 /// Where a stretch contradicts what is held: the index of the first event with another hash.
@@ -249,6 +267,8 @@ fn book(
     }
     tally.events = u64::try_from(new.len()).unwrap_or(0);
     tally.documents = u64::try_from(booking.orders.len()).unwrap_or(0);
+    let sold = booking.orders.iter().map(|order| (order.kind, order.currency.clone(), order.total)).collect();
+    tally.sold = (store.code.clone(), sold);
     after.stock.push((store.code, stock));
     after.poke = true;
     Ok(tally)

@@ -22,6 +22,7 @@ pub mod exposure;
 pub mod fan_out;
 pub mod fault;
 pub mod fence;
+pub mod figures;
 pub mod grants;
 pub mod hub_log;
 pub mod hub_status;

@@ -4,7 +4,7 @@
 
 use super::{Fault, fan_out};
 use crate::db::authors;
-use crate::db::outbox::{self, Source};
+use crate::db::outbox::{self, Outgoing, Source};
 use crate::db::{Tx, events, stores};
 use crate::hub::Hub;
 use crate::stream::{CloudEvent, Lane, Stream};
@@ -70,13 +70,15 @@ impl Relay {
             let rows = outbox::after(tx, stream, relayed, ROWS)?;
             let mut records = Vec::new();
             for row in &rows {
-                records.extend(records_of(tx, row.source)?);
+                records.extend(records_of(tx, row)?);
             }
             Ok::<_, Fault>((rows, records))
         })?;
         let Some(last) = rows.last() else { return Ok(0) };
         let lane = Lane { stream, epoch, hub: &self.hub };
+        let spans = publishing(&records);
         hub.stream.send(lane, &records).map_err(Fault::internal)?;
+        drop(spans);
         let marked = hub.write(|tx, _| Ok(outbox::relayed(tx, stream, last.seq, (&self.holder, epoch))?))?;
         if !marked {
             tracing::info!(stream, "another relay has taken the stream over");
@@ -88,8 +90,40 @@ impl Relay {
     }
 }
 
-/// What an outbox row says outward: a pure function of the fact.
-pub(crate) fn records_of(tx: &mut Tx<'_>, source: Source) -> Result<Vec<CloudEvent>, Fault> {
+/// A span for each record that is sent, in the trace of its fact; none where nobody collects them.
+fn publishing(records: &[CloudEvent]) -> Vec<tracing::Span> {
+    if !tradepost_telemetry::exporting() {
+        return Vec::new();
+    }
+    let span = |record: &CloudEvent| {
+        let span = tracing::info_span!(
+            parent: None,
+            "publish",
+            otel.name = %format!("publish {}", record.topic),
+            otel.kind = "producer",
+            messaging.system = "kafka",
+            messaging.destination.name = record.topic,
+            messaging.message.id = record.id,
+            trace_id = tracing::field::Empty
+        );
+        tradepost_telemetry::follow(&span, Some(&record.traceparent));
+        span
+    };
+    records.iter().map(span).collect()
+}
+
+/// What an outbox row says outward: a pure function of the fact, in the trace that the row names.
+pub(crate) fn records_of(tx: &mut Tx<'_>, row: &Outgoing) -> Result<Vec<CloudEvent>, Fault> {
+    let mut records = said_by(tx, row.source)?;
+    if let Some(traceparent) = &row.traceparent {
+        for record in &mut records {
+            record.traceparent.clone_from(traceparent);
+        }
+    }
+    Ok(records)
+}
+
+fn said_by(tx: &mut Tx<'_>, source: Source) -> Result<Vec<CloudEvent>, Fault> {
     match source {
         Source::Event { author, seq } => {
             let Some(stored) = events::from(tx, author, seq, 1)?.into_iter().find(|e| e.seq == seq) else {

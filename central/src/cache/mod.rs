@@ -26,6 +26,14 @@ pub struct Versioned {
 }
 
 impl Cache {
+    /// The member's name, for people.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Memory(_) => "memory",
+            Self::Redis(_) => "redis",
+        }
+    }
+
     /// Puts a value in place, unless a newer one or a newer tombstone is there. Whether it was put.
     pub fn set(&self, key: &str, version: u64, value: &str) -> bool {
         match self {

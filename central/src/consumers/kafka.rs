@@ -4,9 +4,9 @@ use super::{Group, Record, take_all};
 use crate::hub::Hub;
 use crate::stream::cloud_event::TOPICS;
 use crate::stream::{BadKafka, Stream};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::message::{BorrowedMessage, Headers};
-use rdkafka::{ClientConfig, Message};
+use rdkafka::{ClientConfig, ClientContext, Message, Statistics};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -54,8 +54,23 @@ pub fn run(hub: &Arc<Hub>, group: Group, stopping: &watch::Receiver<bool>) {
     }
 }
 
-fn subscribe(servers: &str, prefix: &str, group: Group) -> Result<BaseConsumer, BadKafka> {
-    let reader: BaseConsumer = ClientConfig::new()
+/// Tells now and then how much a group has not read yet.
+struct Lag(Group);
+
+impl ClientContext for Lag {
+    fn stats(&self, statistics: Statistics) {
+        let partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());
+        // Partitions that aren't this reader's have no lag here (-1).
+        let lag: i64 = partitions.map(|partition| partition.consumer_lag.max(0)).sum();
+        #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
+        metrics::gauge!("tradepost_consumer_lag", "group" => self.0.name()).set(lag as f64);
+    }
+}
+
+impl ConsumerContext for Lag {}
+
+fn subscribe(servers: &str, prefix: &str, group: Group) -> Result<BaseConsumer<Lag>, BadKafka> {
+    let reader: BaseConsumer<Lag> = ClientConfig::new()
         .set("bootstrap.servers", servers)
         .set("client.id", "tradepost-hub")
         .set("group.id", format!("{prefix}tradepost-{}", group.name()))
@@ -64,14 +79,15 @@ fn subscribe(servers: &str, prefix: &str, group: Group) -> Result<BaseConsumer, 
         .set("isolation.level", "read_committed")
         .set("topic.metadata.refresh.interval.ms", "5000")
         .set("session.timeout.ms", "10000")
-        .create()?;
+        .set("statistics.interval.ms", "5000")
+        .create_with_context(Lag(group))?;
     let topics: Vec<String> = group.topics().iter().map(|topic| format!("{prefix}{topic}")).collect();
     let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
     reader.subscribe(&topics)?;
     Ok(reader)
 }
 
-fn read(reader: &BaseConsumer, prefix: &str) -> Vec<Record> {
+fn read(reader: &BaseConsumer<Lag>, prefix: &str) -> Vec<Record> {
     let mut records = Vec::new();
     let mut patience = WAIT;
     while records.len() < RECORDS {

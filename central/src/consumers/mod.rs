@@ -213,7 +213,9 @@ pub fn take(
         let reason = if waits {
             "an earlier record of its key waits".to_owned()
         } else {
-            match group.apply(tx, record, How { again, patient: true, now }) {
+            let span = taking(group, record);
+            let applied = span.in_scope(|| group.apply(tx, record, How { again, patient: true, now }));
+            match applied {
                 Ok(()) => {
                     consumers::first_time(tx, group.name(), &record.id)?;
                     new += 1;
@@ -238,6 +240,25 @@ pub fn take(
         consumers::park(tx, group.name(), &parked)?;
     }
     Ok(new)
+}
+
+/// The span of a record that a group takes, in the trace of its fact; none where nobody collects them.
+fn taking(group: Group, record: &Record) -> tracing::Span {
+    if !tradepost_telemetry::exporting() {
+        return tracing::Span::none();
+    }
+    let span = tracing::info_span!(
+        parent: None,
+        "take",
+        otel.name = %format!("{} {}", group.name(), record.name()),
+        otel.kind = "consumer",
+        messaging.destination.name = record.topic,
+        messaging.consumer.group.name = group.name(),
+        messaging.message.id = record.id,
+        trace_id = tracing::field::Empty
+    );
+    tradepost_telemetry::follow(&span, Some(&record.traceparent));
+    span
 }
 
 /// Reads on for every group: the outbox where it is the stream, or where a group is being built anew; and what was
@@ -276,7 +297,7 @@ fn read_stream(hub: &Hub, group: Group, place: Place) -> Result<u64, Fault> {
         }
         let mut records = Vec::new();
         for row in &rows {
-            let said = relay::records_of(tx, row.source)?.into_iter().map(Record::from).collect();
+            let said = relay::records_of(tx, row)?.into_iter().map(Record::from).collect();
             records.push((row.seq, said));
         }
         Ok::<(_, Vec<(u64, Vec<Record>)>), Fault>((rows, records))
@@ -327,6 +348,8 @@ fn retry(tx: &mut Tx<'_>, group: Group, mut parked: Parked, now: UtcMs) -> Resul
     parked.tries += 1;
     // The last time it doesn't wait for anything any more: a refund whose sale never comes is posted all the same.
     let how = How { again: false, patient: parked.tries < TRIES_MAX, now };
+    let span = taking(group, &record);
+    let _within = span.enter();
     let reason = match group.apply(tx, &record, how) {
         Ok(()) => {
             consumers::first_time(tx, group.name(), &record.id)?;

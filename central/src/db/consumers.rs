@@ -138,6 +138,12 @@ pub fn inbox_size(tx: &mut Tx<'_>, group: &str) -> Result<u64, DbError> {
     row.map_or(Ok(0), |row| row.get(0))
 }
 
+/// How many records each group set aside: (group, state, how many).
+pub fn aside(tx: &mut Tx<'_>) -> Result<Vec<(String, String, u64)>, DbError> {
+    let sql = "SELECT name, state, count(*) FROM consumer_parked GROUP BY name, state ORDER BY name, state";
+    tx.rows(sql, &[])?.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
+}
+
 /// Whether something is parked in a lane.
 pub fn lane_waits(tx: &mut Tx<'_>, group: &str, lane: &str) -> Result<bool, DbError> {
     let sql = "SELECT 1 FROM consumer_parked WHERE name = ?1 AND lane = ?2 AND state = 'parked' LIMIT 1";

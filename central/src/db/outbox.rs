@@ -35,12 +35,14 @@ pub enum Source {
 }
 
 /// One row.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Outgoing {
     /// Its place in the stream.
     pub seq: u64,
     /// What it speaks of.
     pub source: Source,
+    /// Where its records' trace goes on from, where that isn't the document's own (W3C trace context).
+    pub traceparent: Option<String>,
 }
 
 /// The stream of a store: `hash(code) mod 64`.
@@ -58,15 +60,20 @@ pub fn take(tx: &mut Tx<'_>, stream: i64, count: usize) -> Result<u64, DbError> 
     Ok(last + 1 - u64::try_from(count).unwrap_or(0))
 }
 
-/// Puts one row into a stream, at a place taken before.
-pub fn put(tx: &mut Tx<'_>, stream: i64, seq: u64, source: Source) -> Result<(), DbError> {
+/// Puts one row into a stream, at a place taken before. `traceparent` is where its records' trace goes on from.
+pub fn put(
+    tx: &mut Tx<'_>,
+    (stream, seq): (i64, u64),
+    source: Source,
+    traceparent: Option<String>,
+) -> Result<(), DbError> {
     let (kind, author, of) = match source {
         Source::Event { author, seq } => ("event", author, seq),
         Source::Catalog { epoch, version } => ("catalog", i64::from(epoch), version),
         Source::Web { order, step } => ("web", order, u64::from(step)),
     };
-    let sql = "INSERT INTO outbox (stream, seq, source, author, event_seq) VALUES (?1, ?2, ?3, ?4, ?5)";
-    tx.execute(sql, values![stream, seq, kind, author, of]).map(|_| ())
+    let sql = "INSERT INTO outbox (stream, seq, source, author, event_seq, traceparent) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    tx.execute(sql, values![stream, seq, kind, author, of, traceparent]).map(|_| ())
 }
 
 /// Streams with rows that weren't relayed yet: (stream, relayed up to).
@@ -77,7 +84,8 @@ pub fn waiting(tx: &mut Tx<'_>) -> Result<Vec<(i64, u64)>, DbError> {
 
 /// Rows of a stream after a place, in order.
 pub fn after(tx: &mut Tx<'_>, stream: i64, seq: u64, limit: usize) -> Result<Vec<Outgoing>, DbError> {
-    let sql = "SELECT seq, source, author, event_seq FROM outbox WHERE stream = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+    let sql = "SELECT seq, source, author, event_seq, traceparent FROM outbox WHERE stream = ?1 AND seq > ?2 \
+        ORDER BY seq LIMIT ?3";
     tx.rows(sql, values![stream, seq, limit])?.iter().map(outgoing).collect()
 }
 
@@ -87,7 +95,7 @@ fn outgoing(row: &Row) -> Result<Outgoing, DbError> {
         "web" => Source::Web { order: row.get(2)?, step: row.get(3)? },
         _ => Source::Catalog { epoch: row.get(2)?, version: row.get(3)? },
     };
-    Ok(Outgoing { seq: row.get(0)?, source })
+    Ok(Outgoing { seq: row.get(0)?, source, traceparent: row.get(4)? })
 }
 
 /// Takes or keeps a stream's lease until `now + for_ms`: its epoch, and how far the stream is relayed; none where
@@ -131,6 +139,12 @@ pub fn relayed(
 /// Rows that wait to be relayed, over all streams.
 pub fn depth(tx: &mut Tx<'_>) -> Result<i64, DbError> {
     let sql = "SELECT CAST(COALESCE(SUM(last - relayed), 0) AS BIGINT) FROM outbox_streams";
+    tx.row(sql, &[])?.map_or(Ok(0), |row| row.get(0))
+}
+
+/// Rows that were relayed, over all streams.
+pub fn relayed_so_far(tx: &mut Tx<'_>) -> Result<i64, DbError> {
+    let sql = "SELECT CAST(COALESCE(SUM(relayed), 0) AS BIGINT) FROM outbox_streams";
     tx.row(sql, &[])?.map_or(Ok(0), |row| row.get(0))
 }
 

@@ -38,6 +38,13 @@ pub fn add(
     tx.execute(sql, values![kind, store, reference, detail, now]).map(|_| ())
 }
 
+/// Open findings by kind; kinds whose findings are all resolved are there with 0.
+pub fn open_by_kind(tx: &mut Tx<'_>) -> Result<Vec<(String, i64)>, DbError> {
+    let sql = "SELECT kind, CAST(SUM(CASE WHEN resolved_at IS NULL THEN 1 ELSE 0 END) AS BIGINT) \
+        FROM review GROUP BY kind ORDER BY kind";
+    tx.rows(sql, &[])?.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}
+
 /// Findings, open ones only unless `all`, by number.
 pub fn list(tx: &mut Tx<'_>, all: bool, after: i64, limit: usize) -> Result<Vec<Finding>, DbError> {
     let open = if all { "" } else { "AND resolved_at IS NULL" };

@@ -54,10 +54,12 @@ pub struct WebOrder {
     pub created_at: UtcMs,
     /// When it last went on.
     pub changed_at: UtcMs,
+    /// The place in its trace where it was asked for (W3C trace context); its steps go on from there.
+    pub traceparent: Option<String>,
 }
 
 const COLUMNS: &str = "no, id, request, owner, cart, store, state, reference, document, coupon, currency, exponent, \
-    total, method, reason, cancel, refund, placed, tries, driver, due_at, created_at, changed_at";
+    total, method, reason, cancel, refund, placed, tries, driver, due_at, created_at, changed_at, traceparent";
 
 fn read(row: &Row) -> Result<WebOrder, DbError> {
     Ok(WebOrder {
@@ -84,14 +86,16 @@ fn read(row: &Row) -> Result<WebOrder, DbError> {
         due_at: row.get(20)?,
         created_at: row.get(21)?,
         changed_at: row.get(22)?,
+        traceparent: row.get(23)?,
     })
 }
 
 /// Adds an order; its number.
 pub fn insert(tx: &mut Tx<'_>, new: &WebOrder) -> Result<i64, DbError> {
     let sql = "INSERT INTO web_orders (id, request, owner, cart, store, state, reference, document, coupon, currency, \
-        exponent, total, method, cancel, refund, placed, tries, driver, due_at, created_at, changed_at) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 0, 0, 0, 0, ?14, ?15, ?16, ?16) RETURNING no";
+        exponent, total, method, cancel, refund, placed, tries, driver, due_at, created_at, changed_at, \
+        traceparent) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 0, 0, 0, 0, ?14, ?15, ?16, ?16, ?17) RETURNING no";
     let given = values![
         new.id,
         new.request,
@@ -108,7 +112,8 @@ pub fn insert(tx: &mut Tx<'_>, new: &WebOrder) -> Result<i64, DbError> {
         &new.method,
         new.driver,
         new.due_at,
-        new.created_at
+        new.created_at,
+        new.traceparent.clone()
     ];
     tx.row(sql, given)?.ok_or_else(|| DbError::Shape("no order".to_owned()))?.get(0)
 }

@@ -45,7 +45,6 @@ pub(super) async fn run(
     };
     let mut pokes = pump.hub.pokes.subscribe();
     pump.give(Input::Start);
-    metrics::gauge!("tradepost_sessions").increment(1.0);
     while !pump.over && !pump.put_out.load(Ordering::Acquire) {
         let tick = pump.tick_at;
         tokio::select! {
@@ -66,7 +65,6 @@ pub(super) async fn run(
             () = tokio::time::sleep_until(tick) => pump.tick(),
         }
     }
-    metrics::gauge!("tradepost_sessions").decrement(1.0);
 }
 
 /// What is known of the caller once it was identified.

@@ -1,4 +1,4 @@
-//! Health, metrics, version: open to all.
+//! Health and version: open to all.
 
 use super::{App, ask};
 use crate::app::Fault;
@@ -8,25 +8,9 @@ use crate::stream::Stream;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use utoipa::ToSchema;
-
-/// The process's recorder: installed once, shared by every hub in it.
-pub fn recorder() -> PrometheusHandle {
-    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
-    HANDLE
-        .get_or_init(|| {
-            let recorder = PrometheusBuilder::new().build_recorder();
-            let handle = recorder.handle();
-            if metrics::set_global_recorder(recorder).is_err() {
-                tracing::warn!("another recorder takes the metrics");
-            }
-            handle
-        })
-        .clone()
-}
 
 /// How the hub is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -74,19 +58,6 @@ pub async fn readyz(app: State<Arc<App>>) -> (StatusCode, Json<Health>) {
             (StatusCode::SERVICE_UNAVAILABLE, Json(health))
         }
     }
-}
-
-/// Metrics in the text form of Prometheus.
-#[utoipa::path(get, path = "/metrics", tag = "operations", operation_id = "metrics", responses((status = 200, body = String)), security(()))]
-pub async fn metrics(app: State<Arc<App>>) -> String {
-    if let Ok((depth, open)) = ask(&app, |hub, _| figures(hub)).await {
-        // Both counts are far below what a float holds exactly.
-        #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
-        let (depth, open) = (depth as f64, open as f64);
-        metrics::gauge!("tradepost_outbox_depth").set(depth);
-        metrics::gauge!("tradepost_review_open").set(open);
-    }
-    app.metrics.render()
 }
 
 /// Outbox rows that wait, and open findings. Without Kafka nothing waits: the outbox itself is the stream.

@@ -15,6 +15,7 @@ mod exports;
 pub mod health;
 mod hub_recovery;
 mod json;
+pub mod metrics;
 mod nodes;
 mod orders;
 mod page;
@@ -39,8 +40,8 @@ mod web_orders;
 
 use crate::app::{Code, Fault, hub_time};
 use crate::hub::Hub;
-use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -54,6 +55,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tracing::{Instrument, Span, field};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
@@ -205,7 +207,7 @@ fn open_to_all() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::startupz))
-        .routes(routes!(health::metrics))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(health::version))
 }
 
@@ -258,13 +260,17 @@ async fn problem_page(Path(code): Path<String>) -> Result<String, Problem> {
         .ok_or_else(|| Problem::new(Code::NotFound, format!("there is no problem {code}"), &[]))
 }
 
-/// Names each answer, counts it, and tells a problem where it arose.
+/// Names each answer, counts it, and tells a problem where it arose. A request goes on in the trace that its
+/// `traceparent` names; the answer says where.
 async fn finish(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let instance = request.uri().path().to_owned();
-    let method = request.method().to_string();
-    let trace_id = fresh_id();
-    let mut response = next.run(request).await;
+    let method = method_label(request.method());
+    let route = route_label(&request);
+    let span = request_span(method, &route, request.headers());
+    let place = tradepost_telemetry::Place::of(&span);
+    let trace_id = tradepost_telemetry::trace_id(&span).unwrap_or_else(fresh_id);
+    let mut response = next.run(request).instrument(span.clone()).await;
     if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
         problem.instance = instance;
         problem.trace_id.clone_from(&trace_id);
@@ -279,13 +285,57 @@ async fn finish(request: Request, next: Next) -> Response {
     if let Ok(value) = HeaderValue::from_str(&trace_id) {
         response.headers_mut().insert("x-request-id", value);
     }
+    if let Some(value) = place.and_then(|place| HeaderValue::from_str(&place.to_string()).ok()) {
+        response.headers_mut().insert("traceparent", value);
+    }
     let headers = response.headers_mut();
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
-    let status = response.status().as_u16().to_string();
-    metrics::histogram!("tradepost_http_request_seconds", "method" => method, "status" => status)
-        .record(begun.elapsed());
+    let status = response.status().as_u16();
+    span.record("http.response.status_code", status);
+    if status >= 500 {
+        span.record("otel.status_code", "ERROR");
+    }
+    ::metrics::histogram!("tradepost_http_request_seconds",
+        "method" => method, "route" => route, "status" => status.to_string())
+    .record(begun.elapsed());
     response
+}
+
+/// The method; one name for those that no route has.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::PATCH => "PATCH",
+        _ => "other",
+    }
+}
+
+/// The route as it is described, so that ids in addresses make no labels.
+fn route_label(request: &Request) -> String {
+    request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned()
+}
+
+/// The span of a request; none for what asks every few seconds how the hub is.
+fn request_span(method: &'static str, route: &str, headers: &HeaderMap) -> Span {
+    if matches!(route, "/livez" | "/readyz" | "/startupz" | "/metrics") {
+        return Span::none();
+    }
+    let span = tracing::info_span!(
+        "request",
+        otel.name = %format!("{method} {route}"),
+        otel.kind = "server",
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = field::Empty,
+        otel.status_code = field::Empty,
+        trace_id = field::Empty
+    );
+    tradepost_telemetry::follow_headers(&span, headers);
+    span
 }
 
 fn fresh_id() -> String {
@@ -301,7 +351,9 @@ async fn ask<T: Send + 'static>(
     work: impl FnOnce(&Hub, i64) -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Problem> {
     let hub = Arc::clone(&app.hub);
+    let span = tracing::Span::current();
     let job = tokio::task::spawn_blocking(move || {
+        let _within = span.enter();
         let now = hub_time(&hub.db)?.ms;
         work(&hub, now)
     });
@@ -325,14 +377,8 @@ async fn change<T: Send + 'static>(
 }
 
 /// Serves people until `closing` says true: a cap on connections, a deadline on each request's head.
-pub async fn serve(
-    listener: TcpListener,
-    hub: Arc<Hub>,
-    token: String,
-    metrics: PrometheusHandle,
-    mut closing: watch::Receiver<bool>,
-) {
-    let router = router(Arc::new(App { hub, token, metrics }));
+pub async fn serve(listener: TcpListener, app: Arc<App>, mut closing: watch::Receiver<bool>) {
+    let router = router(app);
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let open = hyper_util::server::graceful::GracefulShutdown::new();
     loop {

@@ -62,7 +62,11 @@ impl Adapter {
         let stream = tokio::net::TcpStream::connect(self.address).await.map_err(unknown)?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(unknown)?;
         tokio::spawn(connection);
-        let request = Request::put(format!("/v1/operations/{key}"))
+        let mut request = Request::put(format!("/v1/operations/{key}"));
+        if let Some(place) = tradepost_telemetry::current() {
+            request = request.header("traceparent", place);
+        }
+        let request = request
             .header(header::HOST, self.address.to_string())
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from(body)))

@@ -96,6 +96,8 @@ impl Payments {
     /// # Errors
     /// [`Unknown`]: it may have been done or not.
     pub fn ask(&self, key: &str, operation: &Operation, patience: Duration) -> Result<Outcome, Unknown> {
+        let span = tracing::info_span!("provider", otel.kind = "client", provider = self.name(), key);
+        let _within = span.enter();
         match self {
             Self::None => Err(Unknown("no provider is configured".to_owned())),
             Self::Simulated(provider) => provider.ask(key, operation, patience),

@@ -57,8 +57,12 @@ impl<E: Into<Stop>> From<E> for Refused {
     }
 }
 
-/// The trace id of a refused request: 16 random bytes in hexadecimal.
+/// The trace that a refused request belongs to; where nothing follows traces, 16 random bytes in hexadecimal.
 fn trace_id() -> String {
+    tradepost_telemetry::trace_id(&tracing::Span::current()).unwrap_or_else(fresh_id)
+}
+
+fn fresh_id() -> String {
     let mut bytes = [0u8; 16];
     // Without luck the id is zeros; nothing depends on it.
     let _ = getrandom::fill(&mut bytes);

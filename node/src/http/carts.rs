@@ -372,7 +372,7 @@ pub async fn check_out(
     };
     shared.cover(|conn| acquire::of_cart(conn, &id)).await;
     let booked = shared.writer.ask(move |node, now| checkout::check_out(node, now, &id, request)).await?;
-    metrics::counter!("tradepost_sales_total").increment(1);
+    super::seen::count(&booked);
     shared.tell("cart.updated", format!("{{\"id\":\"{id}\",\"state\":\"paid\"}}"));
     Ok(created(&as_answered(booked)?))
 }

@@ -3,6 +3,7 @@
 
 use super::answer::Refused;
 use super::auth::{self, Way};
+use super::seen::Seen;
 use super::state::Shared;
 use crate::app::problem::{Code, no};
 use axum::extract::{Request, State};
@@ -10,12 +11,19 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::IpAddr;
+use tracing::Instrument;
 
 const POLICY: &str =
     "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
 
-/// Lets a request in, or says why not.
-pub async fn guard(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+/// Lets a request in, or says why not; in its span, and measured.
+pub async fn guard(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let seen = Seen::begin(&request);
+    let response = admit(shared, request, next).instrument(seen.span.clone()).await;
+    seen.end(response)
+}
+
+async fn admit(shared: Shared, mut request: Request, next: Next) -> Response {
     let way = request.extensions().get::<Way>().copied();
     let refusal = check(&shared, way, request.method(), request.uri().host(), request.headers())
         .or_else(|| auth::admit(&shared, &mut request).err());

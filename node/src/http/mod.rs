@@ -29,6 +29,7 @@ pub mod refunds;
 pub mod reservations;
 pub mod retirement;
 pub mod sales;
+mod seen;
 pub mod serve;
 pub mod shift_out;
 pub mod shifts;

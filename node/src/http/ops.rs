@@ -92,9 +92,42 @@ pub async fn metrics(State(shared): State<Shared>) -> Reply {
     gauge("tradepost_catalog_version", pulse.catalog.version);
     gauge("tradepost_writes_waiting", shared.writer.waiting());
     gauge("tradepost_chain_broken", u64::from(shared.chains.broken.load(Ordering::Relaxed)));
-    let unsynced = shared.read(crate::app::status::read)?.unsynced;
-    gauge("tradepost_events_unsynced", unsynced);
+    let standing = super::sync::current(&shared)?;
+    let seconds = |ms: i64| u64::try_from(ms / 1_000).unwrap_or(0);
+    gauge("tradepost_events_unsynced", standing.unsynced);
+    gauge("tradepost_oldest_unsynced_seconds", standing.oldest_unsynced_ms.map_or(0, seconds));
+    gauge("tradepost_hub_connected", u64::from(standing.hub.connected));
+    // A node that was never enrolled lags behind nobody.
+    gauge("tradepost_sync_lag_seconds", standing.hub.last_contact_ms_ago.map_or(0, seconds));
+    gauge("tradepost_catalog_behind", standing.catalog.hub_version - standing.catalog.version);
+    gauge("tradepost_lease_locked", u64::from(standing.lease.as_ref().is_some_and(|lease| !lease.held)));
+    gauge("tradepost_events_quarantined", u64::try_from(standing.quarantined.len()).unwrap_or(0));
+    gauge("tradepost_clock_skew_seconds", seconds(shared.link.borrow().clock_skew_ms.abs()));
     Ok(text("text/plain; version=0.0.4", (shared.metrics)()))
+}
+
+/// What each metric says, for Prometheus' help lines.
+pub fn describe() {
+    use ::metrics::{describe_counter as counter, describe_gauge as gauge, describe_histogram as histogram};
+    histogram!("tradepost_http_request_seconds", "Requests by method, route and status");
+    histogram!("tradepost_group_seconds", "Commits of what waited for the writer, with their fsync");
+    counter!("tradepost_sales_total", "Sales that were committed");
+    counter!("tradepost_refunds_total", "Refunds that were committed");
+    counter!("tradepost_revenue_minor_units_total", "Sold, in minor units, by currency");
+    counter!("tradepost_refunded_minor_units_total", "Given back, in minor units, by currency");
+    counter!("tradepost_problems_total", "Problems by code");
+    gauge!("tradepost_log_seq", "Events in the present incarnation's stream");
+    gauge!("tradepost_writes_waiting", "Requests that wait for the writer");
+    gauge!("tradepost_chain_broken", "1 where a chain was found broken");
+    gauge!("tradepost_events_unsynced", "Events that the hub doesn't hold");
+    gauge!("tradepost_oldest_unsynced_seconds", "Age of the oldest of them");
+    gauge!("tradepost_hub_connected", "1 while there is a session with the hub");
+    gauge!("tradepost_sync_lag_seconds", "Since the hub was last heard");
+    gauge!("tradepost_catalog_version", "Catalog version that is held");
+    gauge!("tradepost_catalog_behind", "Catalog versions that the node lacks, as far as it knows");
+    gauge!("tradepost_lease_locked", "1 where what a lease covers is locked");
+    gauge!("tradepost_events_quarantined", "Own events that the hub set aside");
+    gauge!("tradepost_clock_skew_seconds", "Wall clock here against hub time, without its sign");
 }
 
 fn gauge(name: &'static str, value: u64) {

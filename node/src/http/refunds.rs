@@ -247,7 +247,7 @@ pub async fn put_refund(
     let approved = shared.approved(body.approval.as_ref()).await?;
     let work = move |node: &mut Node, now| refund::refund_by_card(node, now, &request, approved.as_ref());
     let booked = by_card(&shared, work).await?;
-    metrics::counter!("tradepost_refunds_total").increment(1);
+    super::seen::count(&booked);
     Ok(created(&as_answered(booked)?))
 }
 
@@ -366,7 +366,7 @@ pub async fn put_void(
     let approved = shared.approved(body.approval.as_ref()).await?;
     let work = move |node: &mut Node, now| void::void(node, now, &request, approved.as_ref());
     let booked = by_card(&shared, work).await?;
-    metrics::counter!("tradepost_refunds_total").increment(1);
+    super::seen::count(&booked);
     Ok(created(&as_answered(booked)?))
 }
 
@@ -383,8 +383,8 @@ pub async fn put_exchange(
     let approved = shared.approved(body.approval.as_ref()).await?;
     let work = move |node: &mut Node, now| exchange::exchange(node, now, &request, approved.as_ref());
     let both = by_card(&shared, work).await?;
-    metrics::counter!("tradepost_refunds_total").increment(1);
-    metrics::counter!("tradepost_sales_total").increment(1);
+    super::seen::count(&both.refund);
+    super::seen::count(&both.sale);
     Ok(created(&ExchangeOut {
         exchange: exchange_id.to_string(),
         refund: as_answered(both.refund)?,

@@ -241,7 +241,7 @@ pub async fn put_sale(
     let approved = shared.approved(body.approval.as_ref()).await?;
     let booked =
         shared.writer.ask(move |node, now| sell::sell(node, now, &request, approved.as_ref())).await?;
-    metrics::counter!("tradepost_sales_total").increment(1);
+    super::seen::count(&booked);
     Ok(created(&as_answered(booked)?))
 }
 

@@ -99,6 +99,10 @@ pub fn advance(hub: &Hub, id: Id) -> Result<Progress, Fault> {
     let order = order.ok_or_else(|| Fault::not_found("order", &id.to_string()))?;
     let now = hub_time(&hub.db)?;
     let at = state(&order)?;
+    let span =
+        tracing::info_span!("web order", step = at.name(), order = %id, trace_id = tracing::field::Empty);
+    tradepost_telemetry::follow(&span, order.traceparent.as_deref());
+    let _within = span.enter();
     let given_up = order.cancel || now.ms - order.created_at > AUTHORIZE_MS_MAX;
     match at {
         State::Created | State::Held | State::Authorizing if order.cancel => {
@@ -179,7 +183,7 @@ impl Step<'_, '_, '_> {
         if new && speaks(to) {
             let seq = outbox::take(self.tx, self.store.stream, 1)?;
             let source = Source::Web { order: self.order.no, step: to.number() };
-            outbox::put(self.tx, self.store.stream, seq, source)?;
+            outbox::put(self.tx, (self.store.stream, seq), source, self.order.traceparent.clone())?;
         }
         metrics::counter!("tradepost_web_order_steps_total", "step" => to.name()).increment(1);
         self.after.poke = true;

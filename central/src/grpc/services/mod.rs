@@ -77,6 +77,7 @@ pub async fn serve(
     }
     let draining = health.clone();
     Server::builder()
+        .layer(tradepost_telemetry::grpc::Calls)
         .timeout(ANSWER_MAX)
         .concurrency_limit_per_connection(CALLS_MAX)
         .tcp_nodelay(true)
@@ -112,7 +113,9 @@ async fn ask<T: Send + 'static>(
     work: impl FnOnce(&Hub, i64) -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Status> {
     let hub = Arc::clone(hub);
+    let span = tracing::Span::current();
     let job = tokio::task::spawn_blocking(move || {
+        let _within = span.enter();
         let now = hub_time(&hub.db)?.ms;
         work(&hub, now)
     });

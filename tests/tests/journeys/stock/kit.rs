@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tradepost_tests::http::{Answer, Client};
 use tradepost_tests::ids::uuid_v7;
-use tradepost_tests::process::{Program, TempDir, wait_for};
+use tradepost_tests::process::{Program, TempDir, bin_dir, wait_for};
 use tradepost_tests::proxy::Proxy;
 
 /// Bound of every wait; what is promised is far below.
@@ -34,6 +34,11 @@ impl Hub {
 
     /// The same with more arguments.
     pub(crate) fn start_with(name: &str, extra: &[&str]) -> Self {
+        Self::start_in(name, extra, &[])
+    }
+
+    /// The same in an environment.
+    pub(crate) fn start_in(name: &str, extra: &[&str], environment: &[(&str, &str)]) -> Self {
         let folder = TempDir::new(name);
         let (data, journal) = (folder.join("hub"), folder.join("journal"));
         let args = [
@@ -47,7 +52,9 @@ impl Hub {
             "--sync-listen",
             "127.0.0.1:0",
         ];
-        let program = Program::start("tradepost-hub", &[&args[..], extra].concat()).expect("the hub starts");
+        let args = [&args[..], extra].concat();
+        let program = Program::start_from(&bin_dir(), "tradepost-hub", &args, environment);
+        let program = program.expect("the hub starts");
         let token = std::path::Path::new(&program.said("data_dir")).join("admin.token");
         let token = std::fs::read_to_string(token).expect("the hub made its token");
         let client = program.client("admin").with_token(token.trim());
