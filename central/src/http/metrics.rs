@@ -68,8 +68,8 @@ fn describe() {
     gauge!("tradepost_consumer_dead", "Records that wait for a person's decision");
     gauge!("tradepost_review_open", "Open findings, all kinds");
     gauge!("tradepost_findings_open", "Open findings by kind, e.g. promise_exposed, quarantined");
-    gauge!("tradepost_node_silent_seconds", "Since a live node was last heard");
-    gauge!("tradepost_node_catalog_behind", "Catalog versions that a live node lacks");
+    gauge!("tradepost_store_node_silent_seconds", "Since a live node was last heard");
+    gauge!("tradepost_store_node_catalog_behind", "Catalog versions that a live node lacks");
     gauge!("tradepost_price_rollout_stores", "Stores with a node, by whether it holds the newest catalog");
 }
 
@@ -103,9 +103,9 @@ fn show(figures: &Figures, sessions: usize) {
     for node in &figures.nodes {
         let labels = [("store", node.store.clone()), ("node", node.node.clone())];
         if let Some(silent) = node.silent_ms {
-            gauge!("tradepost_node_silent_seconds", &labels).set(silent as f64 / 1_000.0);
+            gauge!("tradepost_store_node_silent_seconds", &labels).set(silent as f64 / 1_000.0);
         }
-        gauge!("tradepost_node_catalog_behind", &labels).set(node.behind as f64);
+        gauge!("tradepost_store_node_catalog_behind", &labels).set(node.behind as f64);
     }
     for it in &figures.groups {
         gauge!("tradepost_consumer_behind", "group" => it.group.name()).set(it.behind as f64);
