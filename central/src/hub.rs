@@ -61,6 +61,8 @@ pub struct After {
     pub poke: bool,
     /// Stock as it is now: (store's code, rows).
     pub stock: Vec<(String, Vec<StockNow>)>,
+    /// Whose entry of the audit trail was written.
+    act: Option<crate::trail::Act>,
 }
 
 impl Hub {
@@ -75,8 +77,10 @@ impl Hub {
         let (answer, after) = self.db.write(|tx| {
             let mut after = After::default();
             let answer = job(tx, &mut after)?;
+            after.act = crate::trail::note(tx)?;
             Ok::<_, Fault>((answer, after))
         })?;
+        crate::trail::done(after.act);
         if after.journal {
             self.journal.catch_up(&self.db).map_err(Fault::internal)?;
         }

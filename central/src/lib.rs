@@ -20,5 +20,6 @@ pub mod presence;
 pub mod secrets;
 pub mod serve;
 pub mod stream;
+pub mod trail;
 pub mod upkeep;
 pub mod webhook;

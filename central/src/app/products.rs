@@ -1,6 +1,6 @@
 //! Products of the catalog: one by one with `ETag`s, or imported in bulk.
 
-use super::{Code, Fault, FieldFault, catalog};
+use super::{Code, Fault, catalog};
 use crate::db::catalog::CatalogHead;
 use crate::db::products::{self, ProductRow};
 use crate::db::{Tx, catalog as stream};
@@ -8,9 +8,7 @@ use crate::hub::Hub;
 use serde_json::Value as Json;
 use tradepost_commerce::document::Sku;
 use tradepost_commerce::money::Money;
-use tradepost_commerce::price_book::PriceEntry;
 use tradepost_commerce::product::Product;
-use tradepost_commerce::promotion::Promotion;
 use tradepost_sync::catalog::Change;
 use tradepost_sync::clock::UtcMs;
 use unicode_normalization::UnicodeNormalization;
@@ -83,7 +81,7 @@ const FIELDS: &[&str] = &[
     "category",
 ];
 
-fn check(product: &Product, at: &str) -> Result<(), Fault> {
+pub(super) fn check(product: &Product, at: &str) -> Result<(), Fault> {
     let bad = |field: &str, why: String| Err(Fault::field(format!("{at}/{field}"), Code::BadValue, why));
     if let Err(error) = Sku::parse(&product.sku.0) {
         return bad("sku", error.to_string());
@@ -160,7 +158,7 @@ pub fn put(
 }
 
 /// Writes a product's row. A new one, also one that comes back, takes its number once and for good.
-fn save(tx: &mut Tx<'_>, head: &mut CatalogHead, product: &Product) -> Result<Written, Fault> {
+pub(super) fn save(tx: &mut Tx<'_>, head: &mut CatalogHead, product: &Product) -> Result<Written, Fault> {
     let body = serde_json::to_string(product).map_err(Fault::internal)?;
     let before = products::find(tx, &product.sku.0)?;
     if before.as_ref().is_some_and(|row| !row.removed && row.body == body) {
@@ -201,106 +199,6 @@ pub fn remove(hub: &Hub, sku: &str, expected: u64, now: UtcMs) -> Result<(), Fau
         catalog::publish(tx, after, hub, catalog::EVERY_STORE, changes, now)?;
         Ok(())
     })
-}
-
-/// One row of an import.
-#[derive(Clone, Debug)]
-pub enum Row {
-    /// A product.
-    Product(Box<Product>),
-    /// A price.
-    Price(PriceEntry),
-    /// A promotion.
-    Promotion(Promotion),
-    /// A row that an import at the hub leaves out: settings and taxes are a store's, stock is received at the node.
-    NotOurs,
-}
-
-/// What an import did.
-#[derive(Clone, Debug, Default)]
-pub struct Imported {
-    /// New rows.
-    pub created: u64,
-    /// Rows that changed.
-    pub updated: u64,
-    /// Rows that were there like this.
-    pub unchanged: u64,
-    /// Rows that were left out on purpose.
-    pub skipped: u64,
-    /// Rows that are wrong: (number from 1, what).
-    pub errors: Vec<(u64, FieldFault)>,
-}
-
-/// Takes in rows of an import, with their numbers, as catalog versions of at most
-/// [`catalog::CHANGES_MAX`] changes.
-pub fn import(hub: &Hub, rows: &[(u64, Row)], tally: &mut Imported, now: UtcMs) -> Result<(), Fault> {
-    for chunk in rows.chunks(catalog::CHANGES_MAX) {
-        let done = hub.write(|tx, after| {
-            let mut done = Imported::default();
-            let mut head = stream::head_locked(tx)?;
-            let mut changes = Vec::with_capacity(chunk.len());
-            for (line, row) in chunk {
-                changes.extend(import_row(tx, &mut head, *line, row, &mut done)?);
-            }
-            if !changes.is_empty() {
-                catalog::next(&mut head, tx, hub, catalog::EVERY_STORE, changes, now)?;
-                stream::set_head(tx, &head)?;
-                after.poke = true;
-            }
-            Ok(done)
-        })?;
-        tally.created += done.created;
-        tally.updated += done.updated;
-        tally.unchanged += done.unchanged;
-        tally.skipped += done.skipped;
-        tally.errors.extend(done.errors);
-    }
-    Ok(())
-}
-
-fn import_row(
-    tx: &mut Tx<'_>,
-    head: &mut CatalogHead,
-    line: u64,
-    row: &Row,
-    done: &mut Imported,
-) -> Result<Option<Change>, Fault> {
-    let (written, change) = match row {
-        Row::Product(product) => (save(tx, head, product)?, Change::Product(product.as_ref().clone())),
-        Row::Price(price) => {
-            if products::find(tx, &price.sku.0)?.is_none_or(|row| row.removed) {
-                let detail = format!("the catalog has no item {}", price.sku);
-                done.errors
-                    .push((line, FieldFault { pointer: "/sku".to_owned(), code: Code::UnknownSku, detail }));
-                return Ok(None);
-            }
-            let known = products::prices(tx, Some(&price.sku.0), 0, 10_000)?;
-            let same = known
-                .iter()
-                .rfind(|p| p.store == 0 && p.entry.list == price.list)
-                .is_some_and(|p| p.entry == *price);
-            if !same {
-                products::add_price(tx, catalog::EVERY_STORE, price, head.at.version + 1)?;
-            }
-            (if same { Written::Unchanged } else { Written::Created }, Change::Price(price.clone()))
-        }
-        Row::Promotion(promotion) => {
-            (super::promotions::save(tx, promotion)?, Change::Promotion(promotion.clone()))
-        }
-        Row::NotOurs => {
-            done.skipped += 1;
-            return Ok(None);
-        }
-    };
-    match written {
-        Written::Created => done.created += 1,
-        Written::Updated => done.updated += 1,
-        Written::Unchanged => {
-            done.unchanged += 1;
-            return Ok(None);
-        }
-    }
-    Ok(Some(change))
 }
 
 #[cfg(test)]

@@ -396,9 +396,10 @@ pub fn take_all(hub: &Hub, group: Group, records: &[Record]) -> Result<bool, Fau
 /// # Errors
 /// [`Fault`] of the database: nothing has changed.
 pub fn replay(hub: &Hub, group: Group) -> Result<(), Fault> {
-    begin_anew(&hub.db, group)?;
-    hub.poke();
-    Ok(())
+    hub.write(|tx, after| {
+        after.poke = true;
+        forget(tx, group)
+    })
 }
 
 /// [`replay`] beside a hub that may be running: its own consumers see it within a second.
@@ -406,11 +407,13 @@ pub fn replay(hub: &Hub, group: Group) -> Result<(), Fault> {
 /// # Errors
 /// [`Fault`] of the database: nothing has changed.
 pub fn begin_anew(db: &Db, group: Group) -> Result<(), Fault> {
-    db.write(|tx| {
-        consumers::lock(tx, group.name())?;
-        group.clear(tx)?;
-        Ok::<_, Fault>(consumers::forget(tx, group.name())?)
-    })
+    db.write(|tx| forget(tx, group))
+}
+
+fn forget(tx: &mut Tx<'_>, group: Group) -> Result<(), Fault> {
+    consumers::lock(tx, group.name())?;
+    group.clear(tx)?;
+    Ok(consumers::forget(tx, group.name())?)
 }
 
 /// Brings a dead letter back to be tried once more, at once; what came later under its key went on without it.
@@ -418,17 +421,16 @@ pub fn begin_anew(db: &Db, group: Group) -> Result<(), Fault> {
 /// # Errors
 /// [`Fault`], also where the group has no such dead letter.
 pub fn revive(hub: &Hub, group: Group, ce_id: &str, now: UtcMs) -> Result<(), Fault> {
-    hub.db.write(|tx| {
+    hub.write(|tx, after| {
+        after.poke = true;
         consumers::lock(tx, group.name())?;
         let dead = consumers::parked_at(tx, group.name(), ce_id)?.filter(|it| it.state == State::Dead);
         let mut dead = dead.ok_or_else(|| Fault::not_found("dead letter", ce_id))?;
         dead.state = State::Parked;
         dead.tries = 0;
         dead.next_at = now;
-        Ok::<_, Fault>(consumers::tried(tx, group.name(), &dead)?)
-    })?;
-    hub.poke();
-    Ok(())
+        Ok(consumers::tried(tx, group.name(), &dead)?)
+    })
 }
 
 /// Gives a dead letter up for good.
@@ -436,11 +438,11 @@ pub fn revive(hub: &Hub, group: Group, ce_id: &str, now: UtcMs) -> Result<(), Fa
 /// # Errors
 /// [`Fault`], also where the group has no such dead letter.
 pub fn discard(hub: &Hub, group: Group, ce_id: &str) -> Result<(), Fault> {
-    hub.db.write(|tx| {
+    hub.write(|tx, _| {
         consumers::lock(tx, group.name())?;
         let dead = consumers::parked_at(tx, group.name(), ce_id)?.filter(|it| it.state == State::Dead);
         let dead = dead.ok_or_else(|| Fault::not_found("dead letter", ce_id))?;
         consumers::first_time(tx, group.name(), ce_id)?;
-        Ok::<_, Fault>(consumers::unpark(tx, group.name(), dead.place)?)
+        Ok(consumers::unpark(tx, group.name(), dead.place)?)
     })
 }

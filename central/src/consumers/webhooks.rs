@@ -50,7 +50,7 @@ pub fn add(hub: &Hub, url: &str, types: &[String], now: UtcMs) -> Result<(Webhoo
         types: types.to_vec(),
         created_at: now,
     };
-    hub.db.write(|tx| Ok::<_, Fault>(webhooks::insert(tx, &made)?))?;
+    hub.write(|tx, _| Ok(webhooks::insert(tx, &made)?))?;
     let told = format!("{SECRET_PREFIX}{}", STANDARD.encode(&made.secret));
     Ok((made, told))
 }
@@ -78,7 +78,7 @@ pub fn list(hub: &Hub) -> Result<Vec<Shown>, Fault> {
 /// # Errors
 /// [`Fault`], also where there is none.
 pub fn remove(hub: &Hub, id: &str) -> Result<(), Fault> {
-    let there = hub.db.write(|tx| Ok::<_, Fault>(webhooks::remove(tx, id)?))?;
+    let there = hub.write(|tx, _| Ok(webhooks::remove(tx, id)?))?;
     if there { Ok(()) } else { Err(Fault::not_found("webhook", id)) }
 }
 

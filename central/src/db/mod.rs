@@ -4,6 +4,7 @@
 //! `?1` for values, in the SQL that both engines speak; only what must be quick in bulk (a batch's rows) is written
 //! for each engine in its own module.
 
+pub mod audit_trail;
 pub mod authors;
 pub mod booking;
 pub mod burns;

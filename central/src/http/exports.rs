@@ -85,7 +85,7 @@ pub(super) struct Wanted {
     responses((status = 200, body = String, content_type = "application/x-ndjson"), (status = 404, body = Problem)))]
 pub(super) async fn events(app: State<Arc<App>>, Query(wanted): Query<Wanted>) -> Result<Response, Problem> {
     let authors = ask(&app, move |hub, _| export::authors(hub, &wanted.store)).await?;
-    Ok(streamed(Arc::clone(&app.hub), move |hub, put| {
+    Ok(streamed(Arc::clone(&app.hub), "application/x-ndjson", move |hub, put| {
         let mut place = export::Place::default();
         while let Some((lines, next)) = export::events(hub, &authors, place)? {
             if !lines.is_empty() && !put(lines) {
@@ -103,7 +103,7 @@ pub(super) async fn events(app: State<Arc<App>>, Query(wanted): Query<Wanted>) -
 pub(super) async fn orders(app: State<Arc<App>>, Query(wanted): Query<Wanted>) -> Result<Response, Problem> {
     let store = wanted.store.clone();
     ask(&app, move |hub, _| stores::get(hub, &store).map(|_| ())).await?;
-    Ok(streamed(Arc::clone(&app.hub), move |hub, put| {
+    Ok(streamed(Arc::clone(&app.hub), "application/x-ndjson", move |hub, put| {
         let mut after = (0, 0);
         loop {
             let page = orders::list(hub, Some(&wanted.store), after, export::PAGE)?;
@@ -120,8 +120,9 @@ pub(super) async fn orders(app: State<Arc<App>>, Query(wanted): Query<Wanted>) -
 
 /// An answer whose lines are written on a blocking thread, as fast as they are read. `put` says whether anybody still
 /// reads; an error cuts the answer off, so that it can't be taken for whole.
-fn streamed(
+pub(super) fn streamed(
     hub: Arc<Hub>,
+    kind: &'static str,
     write: impl FnOnce(&Hub, &dyn Fn(String) -> bool) -> Result<(), Fault> + Send + 'static,
 ) -> Response {
     let (lines, read) = mpsc::channel::<Result<Bytes, std::io::Error>>(4);
@@ -132,6 +133,5 @@ fn streamed(
             let _ = lines.blocking_send(Err(std::io::Error::other("the export broke off")));
         }
     });
-    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
-    (kind, Body::from_stream(ReceiverStream::new(read))).into_response()
+    ([(header::CONTENT_TYPE, kind)], Body::from_stream(ReceiverStream::new(read))).into_response()
 }

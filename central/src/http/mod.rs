@@ -5,6 +5,7 @@
     reason = "a problem is made once for an answer; boxing it would only hide it"
 )]
 
+mod audit;
 pub mod auth;
 mod carts;
 mod catalog;
@@ -24,6 +25,7 @@ mod pools;
 mod prices;
 pub mod problem;
 mod products;
+mod products_csv;
 mod promotions;
 mod recovery;
 mod reservations;
@@ -40,6 +42,7 @@ mod web_orders;
 
 use crate::app::{Code, Fault, hub_time};
 use crate::hub::Hub;
+use crate::trail;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::{self, Next};
@@ -122,6 +125,7 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(products::list))
         .routes(routes!(products::read, products::write, products::remove))
         .routes(routes!(products::import))
+        .routes(routes!(products_csv::export))
         .routes(routes!(prices::publish, prices::list))
         .routes(routes!(prices::publish_batch))
         .routes(routes!(promotions::list))
@@ -170,6 +174,8 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(consumers::close_day))
         .routes(routes!(consumers::webhooks_list, consumers::webhooks_add))
         .routes(routes!(consumers::webhooks_remove))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::verify))
         .routes(routes!(exports::state_hash))
         .routes(routes!(exports::events))
         .routes(routes!(exports::orders))
@@ -238,6 +244,7 @@ pub fn router(app: Arc<App>) -> Router {
     let (open, _) = open_to_all().split_for_parts();
     let (shop, _) = shop_door().split_for_parts();
     guarded
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&app), audit::leave_entry))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), auth::check))
         .merge(open)
         .merge(shop)
@@ -351,11 +358,11 @@ async fn ask<T: Send + 'static>(
     work: impl FnOnce(&Hub, i64) -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Problem> {
     let hub = Arc::clone(&app.hub);
-    let span = tracing::Span::current();
+    let (span, act) = (tracing::Span::current(), trail::carried());
     let job = tokio::task::spawn_blocking(move || {
         let _within = span.enter();
         let now = hub_time(&hub.db)?.ms;
-        work(&hub, now)
+        trail::on_this_thread(act, now, || work(&hub, now))
     });
     match tokio::time::timeout(ANSWER_MAX, job).await {
         Ok(Ok(answer)) => answer.map_err(Problem::from),

@@ -1,9 +1,10 @@
-//! Products: one by one, or imported as NDJSON.
+//! Products: one by one, or imported as NDJSON or as a shop's table.
 
 use super::json::{self, Body, Page, expect_type, if_match, must_match, tagged};
 use super::problem::{FieldProblem, Problem};
 use super::{App, ask, change};
-use crate::app::products::{self, Imported, Row, Written};
+use crate::app::import::{self, Imported, Row};
+use crate::app::products::{self, Written};
 use crate::app::{Code, Fault, FieldFault, promotions};
 use axum::Json;
 use axum::extract::{Path, Query, Request, State};
@@ -18,11 +19,11 @@ use tradepost_commerce::promotion::Promotion;
 use utoipa::{IntoParams, ToSchema};
 
 /// Longest body of an import.
-const IMPORT_BYTES_MAX: usize = 64 << 20;
+pub(super) const IMPORT_BYTES_MAX: usize = 64 << 20;
 /// Longest line of one.
 const LINE_BYTES_MAX: usize = 64 << 10;
 /// Rows that are taken in together.
-const ROWS_AT_ONCE: usize = 2_000;
+pub(super) const ROWS_AT_ONCE: usize = 2_000;
 /// Faults that an import lists.
 const FAULTS_MAX: usize = 100;
 
@@ -102,6 +103,27 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// How an import is to be taken.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Terms {
+    /// Changes nothing and tells row by row what would be done.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// ISO 4217 code of a table's amounts; by default that of all stores, where they have the same one.
+    pub currency: Option<String>,
+    /// Tax category of a table's items that are new and name none; by default `standard`.
+    pub tax_category: Option<String>,
+    /// Tax category of a table's items that are not taxed; by default `zero`.
+    pub untaxed_category: Option<String>,
+}
+
+impl Terms {
+    pub(super) fn tally(&self) -> Imported {
+        if self.dry_run { Imported::dry() } else { Imported::default() }
+    }
+}
+
 /// A row that an import didn't take.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RowProblem {
@@ -112,30 +134,67 @@ pub(super) struct RowProblem {
     problem: FieldProblem,
 }
 
+/// What a dry run says of a row.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RowView {
+    /// Number of the line, from 1.
+    row: u64,
+    /// The item, or the promotion.
+    of: String,
+    /// `created`, `updated`, `unchanged` or `skipped`.
+    outcome: &'static str,
+    /// Fields that change.
+    changes: Vec<String>,
+}
+
 /// What an import did.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ImportView {
+    /// Nothing was changed: this is what would be done.
+    dry_run: bool,
     /// New rows.
     created: u64,
     /// Rows that changed.
     updated: u64,
     /// Rows that were there like this.
     unchanged: u64,
-    /// Rows that aren't the hub's: settings, taxes and stock belong to stores.
+    /// Rows that aren't the hub's: settings, taxes and stock belong to stores; a table's pictures and gift cards.
     skipped: u64,
     /// Rows that are wrong, the first hundred of them.
     errors: Vec<RowProblem>,
+    /// How many rows are wrong.
+    wrong: u64,
+    /// A table's columns that mean nothing here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    columns_passed_over: Vec<String>,
+    /// Row by row, the first thousand of them; in a dry run alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<Vec<RowView>>,
+    /// Rows of a dry run beyond those that are told.
+    rows_left_out: u64,
 }
 
-/// Imports products, prices and promotions: NDJSON, each line `{"type": "product" | "price" | "promotion", …}`; a line
-/// without a type is a product. Good rows are taken even where others are wrong; sending it again changes nothing.
-#[utoipa::path(post, path = "/v1/products/import", tag = "catalog", operation_id = "importProducts",
-    request_body(content = String, content_type = "application/x-ndjson"),
-    responses((status = 200, body = ImportView), (status = 413, body = Problem), (status = 415, body = Problem)))]
-pub(super) async fn import(app: State<Arc<App>>, request: Request) -> Result<Json<ImportView>, Problem> {
-    expect_type(request.headers(), &["application/x-ndjson", "application/jsonl", "application/json"])?;
+/// Imports products, prices and promotions. NDJSON: each line `{"type": "product" | "price" | "promotion", …}`; a line
+/// without a type is a product. CSV: the columns of Shopify's product table, the newer or the older ones; what a table
+/// doesn't say of an item stays as it is. Good rows are taken even where others are wrong; sending it again changes
+/// nothing. `dry_run=true` changes nothing at all and tells row by row what would be done.
+#[utoipa::path(post, path = "/v1/products/import", tag = "catalog", operation_id = "importProducts", params(Terms),
+    request_body(content((String = "application/x-ndjson"), (String = "text/csv"))),
+    responses((status = 200, body = ImportView), (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn import(
+    app: State<Arc<App>>,
+    Query(terms): Query<Terms>,
+    request: Request,
+) -> Result<Json<ImportView>, Problem> {
+    expect_type(
+        request.headers(),
+        &["application/x-ndjson", "application/jsonl", "application/json", "text/csv"],
+    )?;
+    if expect_type(request.headers(), &["text/csv"]).is_ok() {
+        return super::products_csv::import(app, terms, request.into_body()).await;
+    }
     let mut lines = Lines::default();
-    let mut tally = Imported::default();
+    let mut tally = terms.tally();
     let mut body = request.into_body();
     let mut total = 0;
     while let Some(frame) = body.frame().await {
@@ -153,22 +212,22 @@ pub(super) async fn import(app: State<Arc<App>>, request: Request) -> Result<Jso
     }
     lines.end(&mut tally);
     tally = take(&app, lines.rows, tally).await?;
-    Ok(Json(view(tally)))
+    Ok(Json(view(tally, Vec::new())))
 }
 
-async fn take(
+pub(super) async fn take(
     app: &State<Arc<App>>,
     rows: Vec<(u64, Row)>,
     mut tally: Imported,
 ) -> Result<Imported, Problem> {
     change(app, move |hub, now| {
-        products::import(hub, &rows, &mut tally, now)?;
+        import::import(hub, &rows, &mut tally, now)?;
         Ok(tally)
     })
     .await
 }
 
-fn view(tally: Imported) -> ImportView {
+pub(super) fn view(tally: Imported, columns_passed_over: Vec<String>) -> ImportView {
     let problem = |(row, fault): (u64, FieldFault)| RowProblem {
         row,
         problem: FieldProblem {
@@ -177,15 +236,28 @@ fn view(tally: Imported) -> ImportView {
             detail: fault.detail,
         },
     };
+    let seen = tally.rows();
+    let wrong = u64::try_from(tally.errors.len()).unwrap_or(u64::MAX);
     let mut errors: Vec<_> = tally.errors.into_iter().collect();
     errors.sort_by_key(|(row, _)| *row);
+    let told = tally.told.map(|told| told.into_iter().map(row_view).collect::<Vec<_>>());
+    let listed = told.as_ref().map_or(seen, |told| u64::try_from(told.len()).unwrap_or(seen));
     ImportView {
+        dry_run: told.is_some(),
         created: tally.created,
         updated: tally.updated,
         unchanged: tally.unchanged,
         skipped: tally.skipped,
         errors: errors.into_iter().take(FAULTS_MAX).map(problem).collect(),
+        wrong,
+        columns_passed_over,
+        rows_left_out: seen - listed,
+        rows: told,
     }
+}
+
+fn row_view(told: import::Told) -> RowView {
+    RowView { row: told.row, of: told.of, outcome: told.outcome.name(), changes: told.changes }
 }
 
 /// Cuts a stream into lines and reads each as a row.

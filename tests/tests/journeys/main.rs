@@ -1,5 +1,6 @@
 //! Whole programs, through their public interfaces; one file a theme.
 
+mod admin;
 mod agree;
 mod backup;
 mod baskets;

@@ -1,8 +1,9 @@
 //! `CatalogService`.
 
 use super::{ask, change, page, page_size, place, status};
+use crate::app::import::{self, Imported, Row};
 use crate::app::prices::{self, NewPrice};
-use crate::app::products::{self, Found, Imported, Row};
+use crate::app::products::{self, Found};
 use crate::app::{Fault, FieldFault, catalog};
 use crate::hub::Hub;
 use serde_json::json;
@@ -103,7 +104,7 @@ impl Catalog {
 
     async fn take(&self, rows: Vec<(u64, Row)>, mut tally: Imported) -> Result<Imported, Status> {
         change(&self.0, move |hub, now| {
-            products::import(hub, &rows, &mut tally, now)?;
+            import::import(hub, &rows, &mut tally, now)?;
             Ok(tally)
         })
         .await

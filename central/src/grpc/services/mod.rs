@@ -3,6 +3,7 @@
 
 mod cart;
 mod catalog;
+mod entries;
 mod inventory;
 mod orders;
 mod payment;
@@ -11,6 +12,7 @@ mod status;
 use crate::app::Fault;
 use crate::app::hub_time;
 use crate::hub::Hub;
+use crate::trail;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::sync::Arc;
@@ -78,6 +80,7 @@ pub async fn serve(
     let draining = health.clone();
     Server::builder()
         .layer(tradepost_telemetry::grpc::Calls)
+        .layer(entries::LeaveEntries)
         .timeout(ANSWER_MAX)
         .concurrency_limit_per_connection(CALLS_MAX)
         .tcp_nodelay(true)
@@ -113,11 +116,11 @@ async fn ask<T: Send + 'static>(
     work: impl FnOnce(&Hub, i64) -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Status> {
     let hub = Arc::clone(hub);
-    let span = tracing::Span::current();
+    let (span, act) = (tracing::Span::current(), trail::carried());
     let job = tokio::task::spawn_blocking(move || {
         let _within = span.enter();
         let now = hub_time(&hub.db)?.ms;
-        work(&hub, now)
+        trail::on_this_thread(act, now, || work(&hub, now))
     });
     match job.await {
         Ok(done) => done.map_err(|fault| status::of(&fault)),
