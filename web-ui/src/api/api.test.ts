@@ -40,3 +40,44 @@ test.skipIf(!existsSync(document)).each(Object.entries(SAME))('%s has only field
   expect(fields.length).toBeGreaterThan(0);
   expect(fields.filter((field) => !(field in (schema!.properties ?? {})))).toEqual([]);
 });
+
+/** The addresses that a source asks for, as the documents write them: `GET /v1/sales/{}`, and names after the `?`. */
+function asked(source: string): { call: string; names: string[] }[] {
+  // What stands in `${…}` is one piece of an address; nested ones are taken from the inside out.
+  let plain = source;
+  for (let before = ''; before !== plain; ) {
+    before = plain;
+    plain = plain.replace(/\$\{(?:[^{}`]|\{[^{}`]*\})*\}/g, '\u0001').replace(/\$\{[^{}`]*`[^`]*`[^{}`]*\}/g, '\u0001');
+  }
+  const calls = [...plain.matchAll(/'(GET|POST|PUT|PATCH|DELETE)',\s*(['`])(\/v1\/[^'`]*)\2/g)];
+  return calls.map(([, method, , address]) => {
+    const [path, query = ''] = address!.split('?');
+    const names = query.split('&').map((pair) => pair.split('=')[0]!.replaceAll('\u0001', '')).filter(Boolean);
+    return { call: `${method} ${path!.replaceAll('\u0001', '{}').replace(/(?<!\/)\{\}$/, '')}`, names };
+  });
+}
+
+interface Operation { parameters?: { name: string; in: string }[] }
+
+const SIDES: [string, string, string[]][] = [
+  ['node', '../../../node/openapi.json', ['client.ts', 'store.ts', 'day.ts', 'tenders.ts']],
+  ['hub', '../../../central/openapi.json', ['../admin/api.ts']],
+];
+
+test.each(SIDES)('every call of the %s is one that it serves', (_, file, sources) => {
+  const document = new URL(file, import.meta.url);
+  if (!existsSync(document)) return;
+  const paths = JSON.parse(readFileSync(document, 'utf8')).paths as Record<string, Record<string, Operation>>;
+  const served = new Map<string, Set<string>>();
+  for (const [path, operations] of Object.entries(paths)) {
+    for (const [method, operation] of Object.entries(operations)) {
+      const names = (operation.parameters ?? []).filter((one) => one.in === 'query').map((one) => one.name);
+      served.set(`${method.toUpperCase()} ${path.replace(/\{\w+\}/g, '{}')}`, new Set(names));
+    }
+  }
+  const calls = sources.flatMap((source) => asked(readFileSync(new URL(source, import.meta.url), 'utf8')));
+  expect(calls.length, 'calls were found').toBeGreaterThan(10);
+  expect(calls.filter(({ call }) => !served.has(call)).map(({ call }) => call)).toEqual([]);
+  const strange = calls.flatMap(({ call, names }) => names.filter((name) => !served.get(call)?.has(name)).map((name) => `${call}?${name}`));
+  expect(strange).toEqual([]);
+});

@@ -155,8 +155,10 @@ export const store = {
 
   sales: (of: SaleQuery) => call<Page<Sale>>('GET', `/v1/sales?limit=${PAGE}${query(of)}`),
   sale: (id: string) => call<Sale>('GET', `/v1/sales/${enc(id)}`),
-  quote: (by: { sale_id?: string; code?: string }) =>
-    call<Quote>('GET', `/v1/refunds/quote?${by.sale_id ? `sale_id=${enc(by.sale_id)}` : `code=${enc(by.code ?? '')}`}`),
+  /** What is left of a sale. */
+  quote: (sale: string) => call<Quote>('GET', `/v1/refund-quote?sale_id=${enc(sale)}`),
+  /** The same by what the customer shows: the number as it is printed, or the receipt's code. */
+  quoteShown: (receipt: string) => call<Quote>('GET', `/v1/refund-quote?receipt=${enc(receipt)}`),
   voidSale: (id: string, what: { till: string; sale_id: string; reason: string; approval?: Approval | undefined }) =>
     call<Sale>('PUT', `/v1/voids/${enc(id)}`, what),
   refund: (id: string, what: RefundRequest) => call<Sale>('PUT', `/v1/refunds/${enc(id)}`, what),
