@@ -54,17 +54,7 @@ impl Lan {
     /// # Errors
     /// Why it can't be bound.
     pub async fn bind(device: &Device, address: SocketAddr, discover: bool) -> Result<Self, String> {
-        let bound = Endpoint::builder(presets::Minimal)
-            .relay_mode(RelayMode::Disabled)
-            .clear_address_lookup()
-            .clear_ip_transports()
-            .bind_addr(address)
-            .map_err(|e| e.to_string())?
-            .secret_key(SecretKey::from_bytes(&device.secret()))
-            .alpns(vec![ALPN.to_vec()])
-            .bind()
-            .await;
-        let endpoint = bound.map_err(|e| format!("{address}: {e}"))?;
+        let endpoint = bound(SecretKey::from_bytes(&device.secret()), address).await?;
         if discover {
             let found = MdnsAddressLookup::builder().service_name(SERVICE).build(endpoint.id());
             let found = found.map_err(|e| e.to_string())?;
@@ -86,6 +76,21 @@ impl Lan {
         }
         let _ = timeout(FAREWELL, self.endpoint.close()).await;
     }
+}
+
+/// An endpoint at an address. It knows nobody yet.
+async fn bound(key: SecretKey, address: SocketAddr) -> Result<Endpoint, String> {
+    let bound = Endpoint::builder(presets::Minimal)
+        .relay_mode(RelayMode::Disabled)
+        .clear_address_lookup()
+        .clear_ip_transports()
+        .bind_addr(address)
+        .map_err(|e| e.to_string())?
+        .secret_key(key)
+        .alpns(vec![ALPN.to_vec()])
+        .bind()
+        .await;
+    bound.map_err(|e| format!("{address}: {e}"))
 }
 
 async fn talk_to_all(endpoint: Endpoint, context: Context, peers: Vec<PeerAddress>, discover: bool) {
@@ -168,6 +173,16 @@ impl Town {
         Some(new)
     }
 
+    /// An endpoint of this node's that has no memory. One that calls several keys at one address, to find out who lives
+    /// there, keeps that address with each of them, and from then on sends every call to all of a key's addresses: the
+    /// first who answers is mostly a wrong one, and the call fails.
+    async fn stranger(&self) -> Option<Endpoint> {
+        let mut here = self.endpoint.bound_sockets().first().copied()?;
+        here.set_port(0);
+        let bound = bound(self.endpoint.secret_key().clone(), here).await;
+        bound.inspect_err(|why| tracing::warn!(%why, "nobody can be called by address alone")).ok()
+    }
+
     fn leave(&self, key: &DeviceKey, left: &Arc<Conversation>) {
         let mut conversations = self.conversations();
         if conversations.get(key).is_some_and(|held| Arc::ptr_eq(held, left)) {
@@ -228,9 +243,15 @@ async fn dial(town: Arc<Town>, peer: PeerAddress) {
         let mut keys: Vec<DeviceKey> = keys.filter(|key| !town.talks_to(key)).collect();
         keys.dedup();
         let mut met = false;
+        let caller = match &peer.name {
+            _ if keys.is_empty() => None,
+            Some(_) => Some(town.endpoint.clone()),
+            None => town.stranger().await,
+        };
         for key in keys {
+            let Some(caller) = &caller else { break };
             let called = match located(&peer, &key).await {
-                Ok(address) => call(&town, address, key).await,
+                Ok(address) => call(&town, caller, address, key).await,
                 Err(why) => Err(why),
             };
             match called {
@@ -241,6 +262,9 @@ async fn dial(town: Arc<Town>, peer: PeerAddress) {
                 }
                 Err(why) => tracing::debug!(address = %peer.address, %why, "no neighbour answers"),
             }
+        }
+        if let (Some(caller), None) = (caller, &peer.name) {
+            let _ = timeout(FAREWELL, caller.close()).await;
         }
         attempt = if met { 0 } else { attempt.saturating_add(1) };
         pause(attempt).await;
@@ -261,7 +285,7 @@ async fn seek(town: Arc<Town>) {
             let (town, calling) = (Arc::clone(&town), Arc::clone(&calling));
             tasks.spawn(async move {
                 if let Ok(id) = EndpointId::from_bytes(&key) {
-                    let called = call(&town, EndpointAddr::new(id), key).await;
+                    let called = call(&town, &town.endpoint, EndpointAddr::new(id), key).await;
                     tracing::debug!(neighbour = %id, ?called, "a neighbour that was sought");
                 }
                 calling.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
@@ -279,9 +303,14 @@ async fn located(peer: &PeerAddress, key: &DeviceKey) -> Result<EndpointAddr, St
     Ok(address)
 }
 
-async fn call(town: &Town, address: EndpointAddr, key: DeviceKey) -> Result<Ended, String> {
+async fn call(
+    town: &Town,
+    caller: &Endpoint,
+    address: EndpointAddr,
+    key: DeviceKey,
+) -> Result<Ended, String> {
     let wanted: Vec<SocketAddr> = address.ip_addrs().map(canonical).collect();
-    let connecting = timeout(CONNECT_MAX, town.endpoint.connect(address, ALPN)).await;
+    let connecting = timeout(CONNECT_MAX, caller.connect(address, ALPN)).await;
     let connection = connecting.map_err(|_| "no answer".to_owned())?.map_err(|e| e.to_string())?;
     if !(wanted.is_empty() || is_at(&connection, &wanted)) {
         connection.close(0u32.into(), b"not here");
