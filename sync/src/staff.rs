@@ -28,6 +28,7 @@ pub const ACTS: &[&str] = &[
     "recover_shift",
     "discount",
     "price_override",
+    "sell_beyond",
     "void",
     "refund",
     "refund_unverified",

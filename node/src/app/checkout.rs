@@ -9,6 +9,7 @@ use super::request::Till;
 use super::reservation::HandedOver;
 use super::sell::{Sold, book, pay, settled};
 use super::shared_cart;
+use super::staff::Approved;
 use super::tender;
 use super::training;
 use std::sync::Arc;
@@ -31,7 +32,13 @@ pub struct CheckoutRequest {
 ///
 /// # Errors
 /// Every "no" of a sale, `CART_CLOSED`, `CART_EMPTY`; then nothing was stored. Or a fault.
-pub fn check_out(node: &mut Node, now: Now, id: &Id, request: CheckoutRequest) -> Answer<Booked> {
+pub fn check_out(
+    node: &mut Node,
+    now: Now,
+    id: &Id,
+    request: CheckoutRequest,
+    approved: Option<&Approved>,
+) -> Answer<Booked> {
     let mut cart = Cart::load(node.conn(), id)?;
     if let Some(sale) = &cart.sale {
         return books::find(node.conn(), sale);
@@ -67,6 +74,7 @@ pub fn check_out(node: &mut Node, now: Now, id: &Id, request: CheckoutRequest) -
         document,
         handed_over: HandedOver::default(),
         sealed: cart.sealed.is_some(),
+        approved,
         exchange: None,
     };
     let booked = book(node, now, sold)?;

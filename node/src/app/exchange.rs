@@ -66,7 +66,8 @@ pub fn exchange(
     // All refusals of the sale come before the refund is written.
     let basket = sell::fill_basket(node, now, &request.sale, approved).map_err(in_sale)?;
     let (inputs, due) = sell::ready_to_pay(node, now, &basket).map_err(in_sale)?;
-    sell::may_promise(node, &inputs, &request.id).map_err(in_sale)?;
+    let who = sell::Asker { till: request.refund.till.name(), approved };
+    sell::may_promise(node, now, &inputs, &sale_id, who).map_err(in_sale)?;
     let mut decided =
         refund::decide(node, now, &request.refund, approved, Some(due.total)).map_err(in_refund)?;
     let given_back = Money(decided.document.outcome.settlement.total.0.saturating_neg());
@@ -104,6 +105,7 @@ pub fn exchange(
         document,
         handed_over: Default::default(),
         sealed: true,
+        approved: None,
         exchange: Some(request.id),
     };
     let sale = sell::book(node, now, sold)?;

@@ -67,6 +67,9 @@ acts! {
     Discount = "discount", Supervisor;
     /// Sell at another price.
     PriceOverride = "price_override", Supervisor;
+    /// Sell more of an item than may be promised here, where its policy is `override` (`model.md` §2). Whoever is signed on
+    /// is asked all the same.
+    SellBeyond = "sell_beyond", Manager;
     /// Cancel a sale of the same shift.
     Void = "void", Supervisor;
     /// Refund a sale that is known here.

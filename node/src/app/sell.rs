@@ -13,7 +13,7 @@ use super::problem::{Answer, Code, no, no_at};
 use super::request::{SaleLine, SaleRequest, Till, Wish, hash_of, same_request};
 use super::reservation::{self, HandedOver};
 use super::shift_desk::at_counter;
-use super::staff::{self, Approved};
+use super::staff::{self, Approved, Used};
 use super::tender;
 use super::training::{self, Practised};
 use super::voucher;
@@ -67,6 +67,7 @@ pub fn sell(node: &mut Node, now: Now, request: &SaleRequest, approved: Option<&
         document,
         handed_over,
         sealed: false,
+        approved,
         exchange: None,
     };
     book(node, now, sale)
@@ -345,6 +346,8 @@ pub(crate) struct Sold<'a> {
     pub(crate) handed_over: HandedOver,
     /// Its goods were promised when its first tender was taken.
     pub(crate) sealed: bool,
+    /// Who has proved themselves for it.
+    pub(crate) approved: Option<&'a Approved>,
     /// Ties it to the refund of an exchange.
     pub(crate) exchange: Option<Id>,
 }
@@ -353,8 +356,9 @@ pub(crate) struct Sold<'a> {
 pub(crate) fn book(node: &mut Node, now: Now, sold: Sold<'_>) -> Answer<Booked> {
     let handed_over = sold.handed_over;
     let day = at_counter(node, now, sold.till.name())?;
-    let claim = Claim { handed_over: &handed_over, sealed: sold.sealed, cart: sold.cart };
-    let Taking { moved, covers } = take_goods(node, &sold.document.inputs, &claim)?;
+    let claim =
+        Claim { handed_over: &handed_over, sealed: sold.sealed, cart: sold.cart, approved: sold.approved };
+    let Taking { moved, covers, beyond } = take_goods(node, &sold.document.inputs, &claim)?;
     let mut document = sold.document;
     voucher::draw_coupons(node, &mut document.inputs.order_discounts)?;
     covers.into_iter().try_for_each(|cover| node.write(now, None, None, cover).map(|_| ()))?;
@@ -384,6 +388,7 @@ pub(crate) fn book(node: &mut Node, now: Now, sold: Sold<'_>) -> Answer<Booked> 
         day: Some(day),
     };
     documents::insert(node.conn(), written.place, &entry)?;
+    note_beyond(node, now, sold.till.name(), id, &beyond)?;
     if let Body::SaleCommitted(sale) = &written.body {
         tender::wait_for(node, now, sold.till.name(), id, &sale.document)?;
     }
@@ -397,6 +402,8 @@ struct Taking {
     moved: Vec<Moved>,
     /// What is written before it: overdraw that is covered before anything strict is promised.
     covers: Vec<Body>,
+    /// What somebody allowed beyond the rights, and who.
+    beyond: Vec<(StaffId, String)>,
 }
 
 /// What a sale has a claim to already.
@@ -407,22 +414,47 @@ struct Claim<'a> {
     sealed: bool,
     /// The cart it comes from.
     cart: Option<Id>,
+    /// Who has proved themselves for it.
+    approved: Option<&'a Approved>,
 }
 
-/// Whether everything strict in a cart may be promised, as its first tender is taken: no refusal may come behind money.
+/// Whether everything that is promised in a cart may be, as its first tender is taken: no refusal may come behind money.
+/// What is allowed beyond the rights is written down here.
 ///
 /// # Errors
-/// `STRICT_STOCK_SHORT` at its line; or a fault.
-pub(crate) fn may_promise(node: &mut Node, inputs: &SaleInputs, cart: &Id) -> Answer<()> {
+/// `STRICT_STOCK_SHORT` at its line, `APPROVAL_REQUIRED`; or a fault.
+pub(crate) fn may_promise(
+    node: &mut Node,
+    now: Now,
+    inputs: &SaleInputs,
+    cart: &Id,
+    who: Asker<'_>,
+) -> Answer<()> {
     let handed_over = HandedOver::default();
-    take_goods(node, inputs, &Claim { handed_over: &handed_over, sealed: false, cart: Some(*cart) })?;
+    let claim = Claim { handed_over: &handed_over, sealed: false, cart: Some(*cart), approved: who.approved };
+    let taking = take_goods(node, inputs, &claim)?;
+    note_beyond(node, now, who.till, *cart, &taking.beyond)?;
     node.is_tendered(*cart);
     Ok(())
 }
 
+/// Writes down what was allowed beyond the rights: for which sale or cart, by whom, and how much of what.
+fn note_beyond(node: &mut Node, now: Now, till: &str, of: Id, beyond: &[(StaffId, String)]) -> Answer<()> {
+    for (by, reason) in beyond {
+        let used = Used { act: Act::SellBeyond, object: Some(of), by: by.clone(), reason };
+        staff::note(node, now, Some(till), &used)?;
+    }
+    Ok(())
+}
+
+/// Whether an item is promised before it is handed over: an override is strict but for the PIN.
+fn is_promised(policy: StockPolicy) -> bool {
+    matches!(policy, StockPolicy::Strict | StockPolicy::Override)
+}
+
 /// From which rights each line is taken, and what goes beyond them (`model.md` §2).
 fn take_goods(node: &mut Node, inputs: &SaleInputs, claim: &Claim<'_>) -> Answer<Taking> {
-    let mut covers = Vec::new();
+    let (mut covers, mut beyond) = (Vec::new(), Vec::new());
     let mut seen: HashMap<i64, Stock> = HashMap::new();
     let mut held: Option<BTreeMap<Sku, u64>> = None;
     let mut moved = Vec::with_capacity(inputs.lines.len());
@@ -439,7 +471,7 @@ fn take_goods(node: &mut Node, inputs: &SaleInputs, claim: &Claim<'_>) -> Answer
             Some(row) => *row,
             None => node.stock(sku_no)?,
         };
-        if item.item.product.policy == StockPolicy::Strict && !seen.contains_key(&sku_no) {
+        if is_promised(item.item.product.policy) && !seen.contains_key(&sku_no) {
             covers.extend(lend::cover_first(node, &line.sku, sku_no, &mut row)?);
         }
         let lock = node.lock_for(claim.cart.as_ref());
@@ -447,22 +479,45 @@ fn take_goods(node: &mut Node, inputs: &SaleInputs, claim: &Claim<'_>) -> Answer
         // What was promised before is handed over whatever the policy; closing the promise covers it.
         let promised = claim.sealed || claim.handed_over.covers(index);
         let policy = if promised { StockPolicy::InHand } else { item.item.product.policy };
-        if policy == StockPolicy::Strict {
-            lock.map_err(|locked| lease::expired(locked, index))?;
+        if is_promised(policy) {
+            if policy == StockPolicy::Strict {
+                lock.map_err(|locked| lease::expired(locked, index))?;
+            }
             let held = match &mut held {
                 Some(held) => held,
                 none => none.insert(carts::held(node.conn(), claim.cart.as_ref())?),
             };
             standing.held = held.get(&line.sku).copied().unwrap_or(0);
         }
-        let taken = rights::take(&standing, policy, asked, false)
+        let approver = match policy == StockPolicy::Override && standing.free() < asked {
+            true => Some(allowed_beyond(node, &item.item.product.name, claim.approved)?),
+            false => None,
+        };
+        let taken = rights::take(&standing, policy, asked, approver.as_ref().is_some_and(Option::is_some))
             .map_err(|short| strict_short(&line.sku, index, short))?;
+        beyond.extend(approver.flatten().map(|by| (by, beyond_what(&line.sku, taken))));
         row.used += taken.rights;
         row.overdrawn += taken.overdraw;
         seen.insert(sku_no, row);
         moved.push(Moved { m: 0, c: taken.rights, o: taken.overdraw });
     }
-    Ok(Taking { moved, covers })
+    Ok(Taking { moved, covers, beyond })
+}
+
+/// Who allows an item to be sold beyond the rights. It takes a PIN also from whoever is signed on, who would otherwise
+/// sell what isn't there without being told. Nobody, where the store has no staff: then it is refused like a strict one.
+fn allowed_beyond(node: &mut Node, name: &str, approved: Option<&Approved>) -> Answer<Option<StaffId>> {
+    staff::allow(node, None, Act::SellBeyond, approved).map_err(|stop| match stop {
+        super::Stop::No(mut problem) if problem.code == Code::ApprovalRequired => {
+            problem.detail = format!("{name}: no more of it may be promised here; {}", problem.detail);
+            super::Stop::No(problem)
+        }
+        other => other,
+    })
+}
+
+fn beyond_what(sku: &Sku, taken: rights::Taken) -> String {
+    format!("{}: {} of {} beyond the rights", sku.0, taken.overdraw, taken.rights + taken.overdraw)
 }
 
 fn strict_short(sku: &Sku, line: usize, short: rights::StrictShort) -> super::Stop {

@@ -10,6 +10,7 @@ use super::node::{Node, Rulebook};
 use super::problem::{Answer, Code, no, no_at};
 use super::request::Till;
 use super::sell;
+use super::staff::Approved;
 use super::tender_caps;
 use super::terminal::{self, Charge};
 use super::training;
@@ -235,7 +236,12 @@ pub fn payment(conn: &Connection, rules: &Rulebook, now: Now, cart: &Id) -> Answ
 /// # Errors
 /// Every "no" of a sale that comes before money, `CART_CLOSED`, `TOTAL_CHANGED`, `BAD_MONEY` beyond what is left,
 /// `TENDER_NOT_TAKEN`, `OVER_FLOOR_LIMIT`, `OVER_STORED_SUM`, `OVER_QUOTA`; then nothing was stored. Or a fault.
-pub fn begin(node: &mut Node, now: Now, request: &TenderRequest) -> Answer<Begun> {
+pub fn begin(
+    node: &mut Node,
+    now: Now,
+    request: &TenderRequest,
+    approved: Option<&Approved>,
+) -> Answer<Begun> {
     if let Some(line) = tenders::find(node.conn(), &request.key)? {
         let row = TenderRow::read(&line)?;
         if row.cart == Some(request.cart) && row.kind == request.kind {
@@ -244,11 +250,12 @@ pub fn begin(node: &mut Node, now: Now, request: &TenderRequest) -> Answer<Begun
         return Err(no(Code::SaleIdReused, "this id was used for another tender"));
     }
     let mut cart = Cart::load(node.conn(), &request.cart)?;
-    let (inputs, due) = seal(node, now, &cart, request.expected_total)?;
     let till = match &request.till {
         Some(till) => till.name().to_owned(),
         None => cart.till.clone(),
     };
+    let who = sell::Asker { till: &till, approved };
+    let (inputs, due) = seal(node, now, &cart, request.expected_total, who)?;
     training::same_as_till(node, &cart, &till)?;
     let practised = cart.training.then(|| training::tender(request)).transpose()?;
     if !cart.training {
@@ -279,7 +286,13 @@ pub fn begin(node: &mut Node, now: Now, request: &TenderRequest) -> Answer<Begun
 }
 
 /// What the cart is paid by: what its first tender froze, or what this one freezes.
-fn seal(node: &mut Node, now: Now, cart: &Cart, expected: Option<Money>) -> Answer<(SaleInputs, Due)> {
+fn seal(
+    node: &mut Node,
+    now: Now,
+    cart: &Cart,
+    expected: Option<Money>,
+    who: sell::Asker<'_>,
+) -> Answer<(SaleInputs, Due)> {
     cart.must_be(&[CartState::Open, CartState::Tendering])?;
     let (inputs, due) = match &cart.sealed {
         Some(sealed) => (sealed.as_ref().clone(), total_due(sealed)?),
@@ -290,7 +303,7 @@ fn seal(node: &mut Node, now: Now, cart: &Cart, expected: Option<Money>) -> Answ
             let rulebook = Arc::clone(&node.rulebook);
             let made = ready(&cart.basket, Node::counter(&rulebook, now))?;
             if !cart.training {
-                sell::may_promise(node, &made.0, &cart.id)?;
+                sell::may_promise(node, now, &made.0, &cart.id, who)?;
             }
             made
         }

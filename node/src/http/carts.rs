@@ -5,6 +5,7 @@ use super::body::Json;
 use super::cart_custody;
 use super::parse::{self, DiscountBody, LineBody, TenderBody};
 use super::sales::{Sale, TaxGroupBody, as_answered, groups};
+use super::staff::ApprovalBody;
 use super::state::Shared;
 use crate::app::acquire;
 use crate::app::carts::{self, Cart, CartState, NewCart};
@@ -60,6 +61,8 @@ pub struct CheckoutBody {
     pub till: Option<String>,
     /// What the caller thinks it comes to.
     pub expected_total: Option<i64>,
+    /// Somebody's PIN, for goods that may be sold beyond what is promised here where it is allowed.
+    pub approval: Option<ApprovalBody>,
 }
 
 /// A cart and what it comes to now.
@@ -371,7 +374,9 @@ pub async fn check_out(
         expected_total: body.expected_total.map(Money),
     };
     shared.cover(|conn| acquire::of_cart(conn, &id)).await;
-    let booked = shared.writer.ask(move |node, now| checkout::check_out(node, now, &id, request)).await?;
+    let approved = shared.approved(body.approval.as_ref()).await?;
+    let work = move |node: &mut Node, now| checkout::check_out(node, now, &id, request, approved.as_ref());
+    let booked = shared.writer.ask(work).await?;
     super::seen::count(&booked);
     shared.tell("cart.updated", format!("{{\"id\":\"{id}\",\"state\":\"paid\"}}"));
     Ok(created(&as_answered(booked)?))

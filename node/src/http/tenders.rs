@@ -4,6 +4,7 @@ use super::answer::{Page, Reply, ok};
 use super::body::Json;
 use super::parse::{self, TenderKindBody};
 use super::sales::rfc3339;
+use super::staff::ApprovalBody;
 use super::state::Shared;
 use crate::app::acquire;
 use crate::app::clock::Now;
@@ -49,6 +50,8 @@ pub struct CartTenderBody {
     pub till: Option<String>,
     /// What the caller thinks the cart comes to.
     pub expected_total: Option<i64>,
+    /// Somebody's PIN, for goods that may be sold beyond what is promised here where it is allowed.
+    pub approval: Option<ApprovalBody>,
 }
 
 /// Where a cart's payment stands.
@@ -248,7 +251,9 @@ pub async fn give(
     if let Some(code) = request.code.clone().filter(|_| request.kind != TenderKind::Card) {
         shared.cover(|conn| acquire::of_voucher(conn, &code, request.amount)).await;
     }
-    let begun = shared.writer.ask(move |node, now| tender::begin(node, now, &request)).await?;
+    let approved = shared.approved(body.approval.as_ref()).await?;
+    let work = move |node: &mut Node, now| tender::begin(node, now, &request, approved.as_ref());
+    let begun = shared.writer.ask(work).await?;
     if begun.charge.is_some() {
         take_card(&shared, begun, key).await?;
     }

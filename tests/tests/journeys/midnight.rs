@@ -157,7 +157,7 @@ impl Shop {
 
     fn check_out(&mut self, time: &str, cart: &Id, paid: i64) -> Booked {
         let request = CheckoutRequest { tenders: vec![cash(paid)], till: None, expected_total: None };
-        self.at(time, |node, now| check_out(node, now, cart, request))
+        self.at(time, |node, now| check_out(node, now, cart, request, None))
     }
 }
 
@@ -236,7 +236,7 @@ fn a_promotion_that_begins_while_somebody_pays_is_for_the_next_one() {
         reference: None,
         expected_total: None,
     };
-    shop.at("2026-05-04T11:58:00Z", |node, now| tender::begin(node, now, &part));
+    shop.at("2026-05-04T11:58:00Z", |node, now| tender::begin(node, now, &part, None));
     let noon = ms("2026-05-04T12:00:00Z").to_string();
     shop.publish("2026-05-04T11:59:00Z", &PROMOTION.replace("NOON", &noon));
     let early = shop.cart("2026-05-04T11:59:10Z");

@@ -1,6 +1,7 @@
 //! Staff and policy that are kept at the hub and in force at every till of the store, linked or not (`facts.md` §6).
 
 use serde_json::{Value, json};
+use tradepost_tests::ids::uuid_v7;
 use tradepost_tests::lan::{LanNode, LanStore, SOON, STORE};
 use tradepost_tests::process::wait_for;
 use tradepost_tests::proxy::Weather;
@@ -102,4 +103,76 @@ fn a_policy_of_the_hub_is_in_force_at_every_till() {
         assert_eq!(signs_on(node, "ben", "1111").status, 200);
         assert_eq!(node.sell("MUG", 1).1.code(), "SHIFT_REQUIRED");
     }
+}
+
+/// A cart with so many of an item.
+fn cart_of(node: &mut LanNode, sku: &str, pieces: i64) -> String {
+    let id = uuid_v7();
+    let _ = node.ask("POST", "/v1/carts", &json!({"id": id, "till": "R1"})).ok();
+    let line = json!({"sku": sku, "quantity_milli": pieces * 1_000});
+    let _ = node.ask("POST", &format!("/v1/carts/{id}/lines"), &line).ok();
+    id
+}
+
+#[test]
+fn a_managers_pin_sells_beyond_the_rights_and_says_so() {
+    let items = [("LAMP", "Override"), ("CAMERA", "Strict")];
+    let mut store = LanStore::open("beyond", &["north", "south"], &items);
+    for sku in ["LAMP", "CAMERA"] {
+        store.nodes[0].receive(sku, 2);
+    }
+    let cash = json!({"kind": "cash", "amount": 10_000});
+    let node = &mut store.nodes[0];
+    let alone = cart_of(node, "LAMP", 3);
+    let path = format!("/v1/carts/{alone}/checkout");
+    let refused = node.ask("POST", &path, &json!({"till": "R1", "tenders": [cash]}));
+    assert_eq!(refused.code(), "STRICT_STOCK_SHORT", "where nobody has a PIN nobody can allow it");
+    assert_eq!(hires(&mut store, "mia", "manager", "2468").status, 201);
+    assert_eq!(hires(&mut store, "ben", "cashier", "1111").status, 201);
+    let node = &mut store.nodes[0];
+    waits_for(node, "ben", |node| on_record(node, "ben")["active"] == true);
+    store.hub_gone();
+    let node = &mut store.nodes[0];
+
+    // Whoever is signed on is asked all the same: nobody oversells without being told.
+    assert_eq!(signs_on(node, "mia", "2468").status, 200);
+    let with = |staff: &str, pin: &str| json!({"till": "R1", "tenders": [cash], "approval": {"staff": staff, "pin": pin}});
+    let asked = node.ask("POST", &path, &json!({"till": "R1", "tenders": [cash]}));
+    assert_eq!((asked.code().as_str(), asked.status), ("APPROVAL_REQUIRED", 403));
+    let detail = asked.json()["detail"].as_str().unwrap_or_default().to_owned();
+    assert!(detail.contains("LAMP") && detail.contains("manager"), "{detail}");
+    assert_eq!(node.ask("POST", &path, &with("ben", "1111")).code(), "APPROVAL_REQUIRED");
+    assert_eq!(node.ask("POST", &path, &with("mia", "1357")).code(), "BAD_PIN");
+    assert_eq!(node.figure("LAMP", "on_hand"), 2, "nothing was taken so far");
+    let sale = node.ask("POST", &path, &with("mia", "2468")).ok();
+    assert_eq!((node.figure("LAMP", "on_hand"), node.figure("LAMP", "exposure")), (-1, 1));
+    assert_eq!(node.ask("POST", &path, &json!({"till": "R1", "tenders": [cash]})).ok()["id"], sale["id"]);
+
+    // Paid tender by tender it is asked before any money, and once.
+    let paid = cart_of(node, "LAMP", 1);
+    let part = json!({"id": uuid_v7(), "kind": "cash", "amount": 1_000, "till": "R1"});
+    let tenders = format!("/v1/carts/{paid}/tenders");
+    assert_eq!(node.ask("POST", &tenders, &part).code(), "APPROVAL_REQUIRED");
+    let mut allowed = part.clone();
+    allowed["approval"] = json!({"staff": "mia", "pin": "2468"});
+    let _ = node.ask("POST", &tenders, &allowed).ok();
+    let done = json!({"till": "R1", "tenders": []});
+    let _ = node.ask("POST", &format!("/v1/carts/{paid}/checkout"), &done).ok();
+    assert_eq!(node.figure("LAMP", "exposure"), 2);
+
+    let strict = cart_of(node, "CAMERA", 3);
+    let refused = node.ask("POST", &format!("/v1/carts/{strict}/checkout"), &with("mia", "2468"));
+    assert_eq!(refused.code(), "STRICT_STOCK_SHORT", "a strict item is sold by nobody's PIN");
+
+    let events = node.client.get("/v1/exports/events").expect("it answers").text();
+    let used: Vec<Value> = events
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|event| event["kind"] == "override.used" && event["body"]["what"] == "sell_beyond")
+        .collect();
+    let told: Vec<_> = used.iter().map(|event| (&event["body"]["object"], &event["body"]["by"])).collect();
+    assert_eq!(told, [(&sale["id"], &json!("mia")), (&json!(paid), &json!("mia"))]);
+    assert_eq!(used[0]["body"]["reason"], "LAMP: 1 of 3 beyond the rights");
+    store.hub_back();
+    store.agrees();
 }

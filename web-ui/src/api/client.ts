@@ -113,8 +113,8 @@ export const api = {
   /** A cart of its own with the same lines, where the holder can't be asked. */
   clone: (cart: string, id: string, till: string) => call<Cart>('POST', `/v1/carts/${enc(cart)}/clone`, { id, till }),
   voidCart: (cart: string) => call<Cart>('POST', `/v1/carts/${enc(cart)}/void`),
-  checkout: (cart: string, till: string, tenders: Tender[], expected_total: number) =>
-    call<Sale>('POST', `/v1/carts/${enc(cart)}/checkout`, { till, tenders, expected_total }),
+  checkout: (cart: string, what: { till: string; tenders: Tender[]; expected_total: number; approval?: Approval | undefined }) =>
+    call<Sale>('POST', `/v1/carts/${enc(cart)}/checkout`, what),
 
   customerName: async (id: string) => (await call<{ name: string | null }>('GET', `/v1/customers/${enc(id)}`)).name ?? '',
 

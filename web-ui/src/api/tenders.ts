@@ -1,5 +1,6 @@
 /** Paying step by step: every tender is a row of the node's, made before any money moves. */
 import { call, enc } from './client.ts';
+import type { Approval } from './day.ts';
 import type { Page } from './types.ts';
 
 export type TenderState =
@@ -41,6 +42,8 @@ export interface NewTender {
   code?: string;
   reference?: string;
   expected_total?: number;
+  /** Of goods that may be sold beyond what is promised here where somebody allows it. */
+  approval?: Approval | undefined;
 }
 
 /** A terminal and its customer take their time; the node gives up before. */

@@ -158,11 +158,16 @@ class Basket {
   // --- paying --------------------------------------------------------------------------------------------------
 
   /** Pays the cart. Safe to repeat: the node answers a paid cart with the same sale. */
-  pay(tenders: Tender[]): Promise<boolean> {
-    return this.run(async () => {
-      if (!this.cart) return;
-      this.#finish(await api.checkout(this.cart.id, shop.till, tenders, this.cart.totals.total));
+  async pay(tenders: Tender[]): Promise<boolean> {
+    let sale: Sale | null = null;
+    const done = await this.run(async () => {
+      const cart = this.cart;
+      if (!cart) return;
+      const what = { till: shop.till, tenders, expected_total: cart.totals.total };
+      sale = await allowed((approval) => api.checkout(cart.id, { ...what, approval }));
+      if (sale) this.#finish(sale);
     });
+    return done && sale !== null;
   }
 
   #finish(sale: Sale): void {

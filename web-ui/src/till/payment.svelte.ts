@@ -11,6 +11,7 @@ import { settle, type Settled } from '../core/settle.ts';
 import { uuid7 } from '../core/uuid7.ts';
 import { settings } from '../ui/settings.svelte.ts';
 import { beep } from '../ui/sound.ts';
+import { allowed } from './allow.ts';
 import { basket } from './basket.svelte.ts';
 import { report } from './report.ts';
 import { shop } from './shop.svelte.ts';
@@ -122,7 +123,8 @@ class Payment {
   /** Asks for money in any way but cash; `false` where it was refused (the cashier has been told). */
   ask(tender: Omit<NewTender, 'id' | 'till'>): Promise<boolean> {
     const id = uuid7();
-    return this.#step((cart) => rows.take(cart, { id, till: shop.till, expected_total: this.#total, ...tender }));
+    const what = { id, till: shop.till, expected_total: this.#total, ...tender };
+    return this.#step((cart) => allowed((approval) => rows.take(cart, { ...what, approval })));
   }
 
   /** Asks the terminal what became of it. */
@@ -139,13 +141,15 @@ class Payment {
     return this.#step((cart) => rows.undo(cart, row.id));
   }
 
-  async #step(call: (cart: string) => Promise<PaymentState>): Promise<boolean> {
+  async #step(call: (cart: string) => Promise<PaymentState | null>): Promise<boolean> {
     const cart = basket.cart?.id;
     if (!cart || this.asking) return false;
     this.asking = true;
     this.error = '';
     try {
-      this.rows = (await call(cart)).tenders;
+      const state = await call(cart);
+      if (!state) return false;
+      this.rows = state.tenders;
       const last = this.rows.at(-1);
       if (last?.state === 'declined') this.#refuse(settings.t.declined(last.said ?? ''));
       return true;
