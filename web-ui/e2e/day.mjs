@@ -1,6 +1,6 @@
 /** Stories of the store day: payments that are no cash, the shift, staff and what they allow. They change the till. */
 import assert from 'node:assert/strict';
-import { fingers, lines, openTill, scan, until, untilLines, untilView, URL_OF_NODE } from './browser.mjs';
+import { fingers, lines, openTill, scan, until, untilLines, untilView, URL_OF_NODE, withCheckDigit } from './browser.mjs';
 import { enter, get, leave, look, MILK, MILK_SKU, sell, toast } from './walk.mjs';
 
 const put = (path, body) => send('PUT', path, body);
@@ -223,6 +223,106 @@ export async function staffAndApprovals({ page }) {
   await page.keyboard.press('F10');
   await untilView(page, 'done');
   await page.keyboard.press('Enter');
+  await untilView(page, 'sell');
+  await beyondTheRights(page);
+}
+
+/** None of it is promised here, and its policy asks for somebody's PIN: it is asked at the end, and once. */
+async function beyondTheRights(page) {
+  await item('E2E-LAMP', LAMP, { name: 'Lamp', policy: 'override' }, 2500);
+  await scan(page, LAMP);
+  await untilLines(page, 1);
+  await page.keyboard.press('F10');
+  await page.locator('[data-testid=approve-why]', { hasText: 'Lamp: no more of it may be promised here.' }).waitFor();
+  await look(page, 'beyond');
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('[data-testid=approve]', { state: 'detached' });
+  assert.equal((await get('/v1/stock/E2E-LAMP')).on_hand, 0, 'nobody allowed it, nothing is sold');
+  await page.keyboard.press('F10');
+  await page.waitForSelector('[data-testid=approve]');
+  await page.getByLabel('Who allows it').selectOption('mai');
+  await page.fill('[data-testid=approve] [data-pin]', '2468');
+  await page.keyboard.press('Enter');
+  await untilView(page, 'done');
+  await page.keyboard.press('Enter');
+  await untilView(page, 'sell');
+  assert.equal((await get('/v1/stock/E2E-LAMP')).on_hand, -1);
+}
+
+const [LAMP, PHONE, CUP] = ['952020277701', '952020277702', '952020277703'].map(withCheckDigit);
+
+async function item(sku, gtin, more, price) {
+  await put(`/v1/products/${sku}`, { gtins: [gtin], tax_category: 'standard', ...more });
+  await put(`/v1/prices/${sku}`, { price });
+}
+
+/** Goods with a number each are asked for it; a sale without tax names its certificate. */
+export async function numberedAndWithoutTax({ page }) {
+  await item('E2E-PHONE', PHONE, { name: 'Phone', serialised: true }, 12300);
+  await scan(page, PHONE);
+  await page.waitForSelector('[data-testid=serials]');
+  await page.keyboard.press('Enter');
+  await page.getByText('1 is still missing.').waitFor();
+  await look(page, 'serials');
+  await scan(page, '4006381333931');
+  await page.waitForSelector('[data-testid=serials]', { state: 'detached' });
+  await page.getByText('No. 4006381333931').waitFor();
+  await scan(page, PHONE);
+  await page.waitForSelector('[data-testid=serials]');
+  await fingers(page, '4006381333931');
+  await page.keyboard.press('Enter');
+  await page.getByText('This number was taken already.').waitFor();
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('F9');
+  await page.waitForSelector('[data-testid=serials]');
+  await fingers(page, 'SN-2');
+  await page.keyboard.press('Enter');
+  await page.getByText('No. 4006381333931, SN-2').waitFor();
+
+  await page.keyboard.press('F1');
+  await page.getByRole('button', { name: 'Sell without tax' }).click();
+  await page.waitForSelector('[data-testid=exemption]');
+  await page.keyboard.press('Enter');
+  await page.getByText('Type the number of the certificate.').waitFor();
+  await look(page, 'without-tax');
+  await fingers(page, 'C-77');
+  await page.keyboard.press('Enter');
+  await page.locator('[data-testid=exempt]', { hasText: 'C-77' }).waitFor();
+  await page.keyboard.press('F10');
+  await untilView(page, 'done');
+  const number = await page.textContent('[data-testid=receipt-number]');
+  const { data } = await get(`/v1/sales?receipt=${number}`);
+  assert.deepEqual(data[0].lines[0].serials, ['4006381333931', 'SN-2']);
+  assert.ok(data[0].lines.every((line) => line.tax === 0), 'no tax');
+  await page.keyboard.press('Enter');
+  await untilView(page, 'sell');
+}
+
+/** One thing comes back and another goes out for it: what is in the basket. */
+export async function exchanging({ page }) {
+  await item('E2E-CUP', CUP, { name: 'Cup' }, 500);
+  const number = await sell(page);
+  await scan(page, CUP);
+  await untilLines(page, 1);
+  await page.keyboard.press('F7');
+  await page.fill('[data-testid=receipt-search]', number);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector(`[data-testid=order][data-number="${number}"]`);
+  await page.getByRole('button', { name: 'Refund', exact: true }).click();
+  await page.getByRole('button', { name: /^One more/ }).first().click();
+  await page.getByTestId('exchange').check();
+  await page.getByText('The customer pays').waitFor();
+  await page.getByLabel('Cash received').fill('10');
+  await look(page, 'exchange');
+  await page.getByRole('button', { name: 'Exchange', exact: true }).click();
+  await page.locator('[data-testid=refunded]', { hasText: 'Exchanged, receipt' }).waitFor();
+  const [out] = (await get('/v1/sales?limit=1')).data;
+  assert.deepEqual(out.tenders.map((tender) => tender.kind), ['exchange', 'cash']);
+  const shown = await page.textContent('[data-testid=refunded] .huge');
+  assert.equal(shown, `€${(out.change / 100).toFixed(2)}`, 'what is handed out');
+  await look(page, 'exchanged');
+  await leave(page);
+  await untilLines(page, 0);
 }
 
 /** A code lets another device in; while the till practises it says so, and nothing it makes is a sale. */

@@ -303,7 +303,7 @@ const ALL = { weighingThePage, scanningAndSearching, weighing, askingTheAge, cha
   findingAndRefunding: rooms.findingAndRefunding, readingTheStatus: rooms.readingTheStatus, knowingCustomers: rooms.knowingCustomers,
   showingTheCustomer: rooms.showingTheCustomer, sharingACart: rooms.sharingACart, looks, roomsInVietnamese: rooms.roomsInVietnamese,
   // What changes the till for all that come after stands at the end.
-  payingByTerminal: day.payingByTerminal, payingByGiftCard: day.payingByGiftCard, payingByVietQr: day.payingByVietQr, aShift: day.aShift, devicesAndTraining: day.devicesAndTraining, withoutReceipt: day.withoutReceipt, staffAndApprovals: day.staffAndApprovals,
+  payingByTerminal: day.payingByTerminal, payingByGiftCard: day.payingByGiftCard, payingByVietQr: day.payingByVietQr, numberedAndWithoutTax: day.numberedAndWithoutTax, exchanging: day.exchanging, aShift: day.aShift, devicesAndTraining: day.devicesAndTraining, withoutReceipt: day.withoutReceipt, staffAndApprovals: day.staffAndApprovals,
 };
 /** `TRADEPOST_STORIES=counting,receiving` walks only those. */
 const WANTED = process.env.TRADEPOST_STORIES?.split(',');

@@ -82,6 +82,8 @@ pub struct CartOut {
     pub lines: Vec<CartLine>,
     /// Discounts on the order.
     pub discounts: Vec<DiscountOut>,
+    /// Why it is sold without tax, if it is.
+    pub exemption: Option<ExemptionOut>,
     /// What it comes to.
     pub totals: CartTotals,
     /// ISO 4217.
@@ -100,6 +102,15 @@ pub struct CartOut {
     pub left_over_of: Option<String>,
     /// It is one of training.
     pub training: bool,
+}
+
+/// Why something is sold without tax.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ExemptionOut {
+    /// Reason code.
+    pub reason: String,
+    /// Number of the certificate.
+    pub certificate: String,
 }
 
 /// A cart's custodian.
@@ -146,6 +157,10 @@ pub struct CartLine {
     pub discounts: Vec<DiscountOut>,
     /// Why the price is another one than the list's.
     pub note: Option<String>,
+    /// Every piece is sold with its serial number.
+    pub serialised: bool,
+    /// Serial numbers so far.
+    pub serials: Vec<String>,
     /// Two tills changed it at once; what was changed last is shown. Any further change settles it.
     pub changed_on_both: bool,
 }
@@ -428,6 +443,10 @@ pub(super) fn show(cart: &Cart, about: &About, rules: &Rulebook, now: Now) -> Ca
         version: cart.version,
         lines: lines.collect(),
         discounts: cart.basket.order_discounts.iter().map(show_discount).collect(),
+        exemption: cart.basket.exemption.as_ref().map(|exemption| ExemptionOut {
+            reason: exemption.reason.clone(),
+            certificate: exemption.certificate.clone(),
+        }),
         totals: priced.as_ref().map(totals).unwrap_or_default(),
         currency: currency.code().to_owned(),
         exponent: currency.exponent,
@@ -490,6 +509,8 @@ fn show_line(
         min_age: line.min_age,
         discounts: input.discounts.iter().map(show_discount).collect(),
         note,
+        serialised: line.serialised,
+        serials: input.serials.clone(),
         changed_on_both: false,
     }
 }

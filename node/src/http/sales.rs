@@ -164,6 +164,8 @@ pub struct SaleLine {
     pub tax_ppm: u32,
     /// What came back of it.
     pub refunded_milli: i64,
+    /// Serial numbers of the pieces.
+    pub serials: Vec<String>,
 }
 
 /// One tax rate.
@@ -373,6 +375,7 @@ fn sale_lines(booked: &Booked, document: &SaleDocument) -> Vec<SaleLine> {
             .ok()
             .and_then(|i| booked.refunded.get(&i))
             .map_or(0, |b| b.quantity.0),
+        serials: input.serials.clone(),
     })
     .collect()
 }
@@ -438,6 +441,7 @@ fn refund_lines(document: &RefundDocument) -> Vec<SaleLine> {
             tax_category: input.tax.category.clone(),
             tax_ppm: input.tax.ppm,
             refunded_milli: 0,
+            serials: input.serials.clone(),
         }
     })
     .collect()

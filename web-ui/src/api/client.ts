@@ -1,7 +1,7 @@
 /** The node's API as functions. Whatever goes wrong is one of two things: a `Problem` or an `Unreachable`. */
 import type { Approval } from './day.ts';
 import type {
-  Bootstrap, Cart, Discount, Lookup, NewLine, Page, ProblemBody, Product, Sale, SyncStatus, Tender,
+  Bootstrap, Cart, Discount, Exemption, Lookup, NewLine, Page, ProblemBody, Product, Sale, SyncStatus, Tender,
 } from './types.ts';
 
 /** Long enough for a node that waits for its disk, short enough that a cashier isn't left guessing. */
@@ -102,7 +102,7 @@ export const api = {
     call<Cart>('POST', `${line(cart, id)}/discounts`, discount),
   clearLineDiscounts: (cart: string, id: string) => call<Cart>('DELETE', `${line(cart, id)}/discounts`),
   discountCart: (cart: string, discount: Discount) => call<Cart>('POST', `/v1/carts/${enc(cart)}/discounts`, discount),
-  exempt: (cart: string, what: { reason: string; certificate: string }) => call<Cart>('PUT', `/v1/carts/${enc(cart)}/exemption`, what),
+  exempt: (cart: string, what: Exemption) => call<Cart>('PUT', `/v1/carts/${enc(cart)}/exemption`, what),
   unexempt: (cart: string) => call<Cart>('DELETE', `/v1/carts/${enc(cart)}/exemption`),
   setSerials: (cart: string, id: string, serials: string[]) => call<Cart>('PATCH', `${line(cart, id)}/checks`, { serials }),
   clearCartDiscounts: (cart: string) => call<Cart>('DELETE', `/v1/carts/${enc(cart)}/discounts`),

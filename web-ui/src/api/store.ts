@@ -2,7 +2,7 @@
 import { call, enc, text } from './client.ts';
 import type { Unit } from '../core/units.ts';
 import type { Approval } from './day.ts';
-import type { Page, Sale } from './types.ts';
+import type { Discount, NewLine, Page, Sale, Tender } from './types.ts';
 
 export interface Stock {
   sku: string;
@@ -111,6 +111,19 @@ export interface RefundRequest {
 }
 
 /** What of a sale may still come back, and how it was paid. */
+/** Goods that come back, and goods that go out for them. */
+export interface ExchangeRequest {
+  till: string;
+  refund: { sale_id: string; reason: string; lines: RefundLine[] };
+  sale: { lines: NewLine[]; discounts: Discount[]; customer?: string };
+  /** What the customer pays, where what goes out is worth more. */
+  tenders: Tender[];
+  /** How the rest is paid out, where what comes back is worth more. */
+  tender: PayOut;
+  expected_total: number;
+  approval?: Approval | undefined;
+}
+
 export interface Quote {
   sale: Sale;
   left: { line: number; quantity_milli: number }[];
@@ -161,6 +174,7 @@ export const store = {
   quoteShown: (receipt: string) => call<Quote>('GET', `/v1/refund-quote?receipt=${enc(receipt)}`),
   voidSale: (id: string, what: { till: string; sale_id: string; reason: string; approval?: Approval | undefined }) =>
     call<Sale>('PUT', `/v1/voids/${enc(id)}`, what),
+  exchange: (id: string, what: ExchangeRequest) => call<{ refund: Sale; sale: Sale }>('PUT', `/v1/exchanges/${enc(id)}`, what),
   refund: (id: string, what: RefundRequest) => call<Sale>('PUT', `/v1/refunds/${enc(id)}`, what),
 
   customers: (q: string) => call<Page<Customer>>('GET', `/v1/customers?q=${enc(q)}&limit=20`),

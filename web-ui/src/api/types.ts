@@ -65,6 +65,7 @@ export interface NewLine {
   price_reason?: string;
   discounts?: Discount[];
   age_check?: AgeCheck;
+  serials?: string[];
   /** A web order's goods, paid and handed out with this line. */
   reservation?: string;
   /** A gift card or voucher that is sold. */
@@ -98,6 +99,9 @@ export interface CartLine {
   discounts: Discount[];
   /** Why the price was given by hand. */
   note: string | null;
+  /** Every piece is sold with its serial number. */
+  serialised: boolean;
+  serials: string[];
   /** Two tills changed it at once; the node kept both. */
   changed_on_both: boolean;
 }
@@ -130,6 +134,8 @@ export interface Cart {
   version: number;
   lines: CartLine[];
   discounts: Discount[];
+  /** Why it is sold without tax. */
+  exemption: Exemption | null;
   totals: CartTotals;
   currency: string;
   exponent: number;
@@ -137,6 +143,11 @@ export interface Cart {
   /** Whose computer alone may finish it; `null` where the store has one computer. */
   owner: { name: string; incarnation: string; here: boolean } | null;
   flags: CartFlag[];
+}
+
+export interface Exemption {
+  reason: string;
+  certificate: string;
 }
 
 export type CartFlag = 'cloned_both_paid' | 'left_over' | 'taken_over';
@@ -179,6 +190,7 @@ export interface SaleLine {
   tax: number;
   /** What of it came back before. */
   refunded_milli: number;
+  serials: string[];
 }
 
 export interface Neighbour {

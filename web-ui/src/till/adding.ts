@@ -5,17 +5,24 @@ import { asks } from './asks.svelte.ts';
 import { basket } from './basket.svelte.ts';
 
 /** A scanned or typed code. */
-export function addCode(code: string): Promise<boolean> {
-  return basket.run(async () => {
+export async function addCode(code: string): Promise<boolean> {
+  return numbered(await basket.run(async () => {
     const found = await api.lookup(code);
     const counted = found.quantity_milli !== null || found.label_amount !== null;
     await add(found.product, { code }, counted);
-  });
+  }));
 }
 
 /** A product that was picked by hand. */
-export function addProduct(product: Product): Promise<boolean> {
-  return basket.run(() => add(product, { sku: product.sku }, false));
+export async function addProduct(product: Product): Promise<boolean> {
+  return numbered(await basket.run(() => add(product, { sku: product.sku }, false)));
+}
+
+/** Goods that are sold with a number each: it is asked for while they are at hand. */
+function numbered(added: boolean): boolean {
+  const line = basket.unnumbered;
+  if (added && line && line.line === basket.selected) void asks.ask({ kind: 'serials', line: line.line });
+  return added;
 }
 
 async function add(product: Product, item: NewLine, counted: boolean): Promise<void> {

@@ -11,6 +11,8 @@ export type Ask =
   | { kind: 'parked' }
   | { kind: 'approve'; why: string; staff: string }
   | { kind: 'price'; line: string }
+  | { kind: 'serials'; line: string }
+  | { kind: 'exempt' }
   | { kind: 'tender'; way: string; rest: number }
   | { kind: 'menu' }
   | { kind: 'keys' };

@@ -3,7 +3,7 @@
  * marked. Every change is one write to the node, one after the other, so that quick scans keep their order.
  */
 import { Problem, api } from '../api/client.ts';
-import type { AgeCheck, Cart, CartLine, Discount, NewLine, Sale, Tender } from '../api/types.ts';
+import type { AgeCheck, Cart, CartLine, Discount, Exemption, NewLine, Sale, Tender } from '../api/types.ts';
 import { uuid7 } from '../core/uuid7.ts';
 import { remember, remembered, settings } from '../ui/settings.svelte.ts';
 import { beep } from '../ui/sound.ts';
@@ -108,6 +108,23 @@ class Basket {
     return this.#change((cart) => allowed((approval) => api.setPrice(cart, line, { unit_price, reason, approval })));
   }
 
+  serials(line: string, serials: string[]): Promise<boolean> {
+    return this.#change((cart) => api.setSerials(cart, line, serials));
+  }
+
+  /** Sells it without tax, or with it again. */
+  exempt(exemption: Exemption | null): Promise<boolean> {
+    return this.run(async () => {
+      const cart = await this.#open();
+      this.#take(await (exemption ? api.exempt(cart, exemption) : api.unexempt(cart)));
+    });
+  }
+
+  /** A line that lacks serial numbers. */
+  get unnumbered(): CartLine | undefined {
+    return this.lines.find((line) => line.serialised && line.serials.length * 1000 !== line.quantity_milli);
+  }
+
   /** Whose basket it is; a basket that isn't open yet is opened for them. */
   serve(customer: string | null): Promise<boolean> {
     return this.run(async () => {
@@ -132,15 +149,22 @@ class Basket {
     this.#offerUndo(settings.t.voided, lines);
   }
 
+  /** Its goods went out in another way: the cart is given up without a word. */
+  async gone(): Promise<void> {
+    if (await this.#change((cart) => api.voidCart(cart))) this.forget();
+  }
+
   /** Undo rings the same lines up again; a price label can't be, it is scanned again. */
   #offerUndo(text: string, lines: CartLine[]): void {
-    const again = () => lines.forEach((line) => void this.run(() => this.put(this.#putBack(line))));
+    const again = () => lines.forEach((line) => void this.run(() => this.put(this.again(line))));
     const can = lines.length > 0 && lines.every(isPriced);
     toasts.show({ kind: 'info', text, ...(can ? { action: { label: settings.t.undo, run: again } } : {}) });
   }
 
-  #putBack(line: CartLine): NewLine {
+  /** What rings the same line up again. */
+  again(line: CartLine): NewLine {
     const item: NewLine = { sku: line.sku, quantity_milli: line.quantity_milli, discounts: line.discounts };
+    if (line.serials.length) item.serials = line.serials;
     if (line.note !== null) Object.assign(item, { unit_price: line.unit_price, price_reason: line.note });
     // The line stood in a cart of the node's, so its check was made; how, only this page's own question says.
     if (line.min_age !== null) item.age_check = { method: this.ageCheck?.method ?? 'sight', min_age: line.min_age };

@@ -36,6 +36,9 @@ function atCounter(): boolean {
 
 export function startPaying(): void {
   if (link.lost || !basket.lines.length || basket.sale) return;
+  // Without its numbers the node would refuse the sale behind the money.
+  const line = basket.unnumbered;
+  if (line) return void asks.ask({ kind: 'serials', line: line.line });
   payment.begin();
   basket.paying = true;
 }
@@ -48,7 +51,7 @@ export function newSale(): void {
 
 function onKey(event: KeyboardEvent): void {
   // A PIN is nobody's barcode, however fast it is typed.
-  if (event.target instanceof HTMLElement && event.target.dataset.pin) return;
+  if (event.target instanceof HTMLElement && (event.target.dataset.pin || event.target.dataset.raw)) return;
   const heard = scanner.hear({ code: event.code, key: event.key, shift: event.shiftKey, at: event.timeStamp });
   if (heard.kind === 'scan') {
     event.preventDefault();

@@ -180,7 +180,7 @@ export const en = {
   customer: 'Customer',
   tenders: {
     cash: 'Cash', card: 'Card', voucher: 'Voucher', gift_card: 'Gift card', vietqr: 'VietQR', bank_transfer: 'Bank transfer',
-    foreign_cash: 'Foreign cash', other: 'Other',
+    foreign_cash: 'Foreign cash', exchange: 'Exchange', other: 'Other',
   } as Record<string, string>,
   tenderStates: {
     created: 'waiting', requested: 'waiting for the customer', stored: 'stored, sent later', unconfirmed: 'seen, not yet confirmed by the bank',
@@ -240,6 +240,20 @@ export const en = {
   problem: (detail: string) => `${detail} Try again; if it stays, tell support the code.`,
   failed: 'Something went wrong on this page. Load it again; the basket is kept in the store’s computer.',
   code: (code: string, trace: string) => (trace ? `${code} · ${trace}` : code),
+  serial: 'Serial number',
+  serialsOf: (name: string) => `Serial numbers of ${name}`,
+  serialsAre: (all: string) => `No. ${all}`,
+  serialsMissing: 'Serial number missing',
+  serialsSoFar: (given: number, needed: number) => `${given} of ${needed}. Scan or type the number of each piece.`,
+  serialsLeft: (n: number) => `${n} ${n === 1 ? 'is' : 'are'} still missing. Scan or type the next one.`,
+  serialTwice: 'This number was taken already. Scan the next piece.',
+  exemptSale: 'Sell without tax',
+  exemptNow: (certificate: string) => `Without tax: certificate ${certificate}`,
+  exemptEnd: 'With tax again',
+  exemptReasons: { diplomat: 'Diplomat', charity: 'Charity', export: 'Export', reseller: 'Reseller' } as Record<string, string>,
+  certificate: 'Certificate',
+  needCertificate: 'Type the number of the certificate.',
+
   problems: {
     UNKNOWN_SKU: 'This product isn’t in the catalog. Search for it by name.',
     UNKNOWN_BARCODE: 'No product has this barcode. Scan again, or search by name.',
@@ -282,7 +296,7 @@ export const en = {
     NOT_FOR_SALE: 'This product isn’t sold any more. Put it aside and ask a manager.',
     NO_TAX_RATE: 'This product has no tax rate yet. Ask a manager to set one.',
     BAD_DISCOUNT: 'This discount can’t be given. Check how much it is.',
-    SERIALS_MISSING: 'This product needs its serial number. Ask a manager to sell it.',
+    SERIALS_MISSING: 'A serial number is missing or unknown. Mark the line and press №.',
     NO_SUCH_LINE: 'This line isn’t in the basket any more. Look at the basket again.',
     BAD_REFUND: 'This can’t be refunded. Check the receipt and the quantities.',
     BAD_ID: RELOAD,

@@ -181,7 +181,7 @@ export const vi: Messages = {
   customer: 'Khách hàng',
   tenders: {
     cash: 'Tiền mặt', card: 'Thẻ', voucher: 'Phiếu mua hàng', gift_card: 'Thẻ quà tặng', vietqr: 'VietQR', bank_transfer: 'Chuyển khoản',
-    foreign_cash: 'Ngoại tệ', other: 'Khác',
+    foreign_cash: 'Ngoại tệ', exchange: 'Đổi hàng', other: 'Khác',
   },
   tenderStates: {
     created: 'đang chờ', requested: 'chờ khách trả', stored: 'lưu tạm, gửi sau', unconfirmed: 'đã thấy, ngân hàng chưa xác nhận',
@@ -241,6 +241,20 @@ export const vi: Messages = {
   problem: (detail) => `${detail} Hãy thử lại; nếu vẫn vậy, báo mã lỗi cho bộ phận hỗ trợ.`,
   failed: 'Trang này gặp lỗi. Hãy tải lại trang; giỏ hàng vẫn ở máy chủ cửa hàng.',
   code: (code, trace) => (trace ? `${code} · ${trace}` : code),
+  serial: 'Số sê-ri',
+  serialsOf: (name) => `Số sê-ri của ${name}`,
+  serialsAre: (all) => `Số ${all}`,
+  serialsMissing: 'Thiếu số sê-ri',
+  serialsSoFar: (given, needed) => `${given}/${needed}. Quét hoặc gõ số của từng chiếc.`,
+  serialsLeft: (n) => `Còn thiếu ${n}. Quét hoặc gõ số tiếp theo.`,
+  serialTwice: 'Số này đã có rồi. Quét chiếc tiếp theo.',
+  exemptSale: 'Bán miễn thuế',
+  exemptNow: (certificate) => `Miễn thuế: giấy chứng nhận ${certificate}`,
+  exemptEnd: 'Tính thuế lại',
+  exemptReasons: { diplomat: 'Ngoại giao', charity: 'Từ thiện', export: 'Xuất khẩu', reseller: 'Bán lại' },
+  certificate: 'Giấy chứng nhận',
+  needCertificate: 'Gõ số giấy chứng nhận.',
+
   problems: {
     UNKNOWN_SKU: 'Mặt hàng này không có trong danh mục. Hãy tìm theo tên.',
     UNKNOWN_BARCODE: 'Không có hàng nào mang mã vạch này. Hãy quét lại, hoặc tìm theo tên.',
@@ -283,7 +297,7 @@ export const vi: Messages = {
     NOT_FOR_SALE: 'Mặt hàng này không còn bán. Hãy để riêng và hỏi quản lý.',
     NO_TAX_RATE: 'Mặt hàng này chưa có thuế suất. Hãy nhờ quản lý đặt.',
     BAD_DISCOUNT: 'Không giảm giá như vậy được. Hãy xem lại mức giảm.',
-    SERIALS_MISSING: 'Mặt hàng này cần số sê-ri. Hãy nhờ quản lý bán.',
+    SERIALS_MISSING: 'Thiếu số sê-ri, hoặc số sê-ri không đúng. Chọn dòng hàng rồi bấm №.',
     NO_SUCH_LINE: 'Dòng này không còn trong giỏ. Hãy xem lại giỏ hàng.',
     BAD_REFUND: 'Không hoàn được như vậy. Hãy xem lại phiếu và số lượng.',
     BAD_ID: RELOAD,
