@@ -4,7 +4,7 @@ use super::answer::{Page, Reply, created, ok};
 use super::body::Json;
 use super::cart_custody;
 use super::parse::{self, DiscountBody, LineBody, TenderBody};
-use super::sales::{Sale, TaxGroupBody, as_answered, groups};
+use super::sales::{ExemptionOut, Sale, TaxGroupBody, as_answered, groups};
 use super::staff::ApprovalBody;
 use super::state::Shared;
 use crate::app::acquire;
@@ -102,15 +102,6 @@ pub struct CartOut {
     pub left_over_of: Option<String>,
     /// It is one of training.
     pub training: bool,
-}
-
-/// Why something is sold without tax.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ExemptionOut {
-    /// Reason code.
-    pub reason: String,
-    /// Number of the certificate.
-    pub certificate: String,
 }
 
 /// A cart's custodian.

@@ -2,7 +2,8 @@
 
 use tradepost_central::app::enrol::LoneItem;
 use tradepost_central::app::{
-    Code, Fault, aliases, enrol, export, grants, orders, products, review, state_hash, stock, stores, totals,
+    Code, Fault, aliases, catalog, enrol, export, grants, orders, prices, products, review, state_hash,
+    stock, stores, totals,
 };
 use tradepost_central::config::DatabaseAddress;
 use tradepost_central::db::orders::Days;
@@ -315,6 +316,130 @@ fn any_replay_gives_the_same_state_on_both_databases() {
             seen.push(store_of(&hub, &writer, &mut luck, "13"));
         }
         assert!(seen.windows(2).all(|pair| pair[0] == pair[1]), "{seen:?}");
+    }
+}
+
+/// What two stores come to at the hub: facts and what is made of them, by their natural keys and without the times at
+/// which anything arrived.
+fn picture(hub: &Hub, codes: [&str; 2]) -> Vec<String> {
+    let mut told = Vec::new();
+    for code in codes {
+        let hash = state_hash::of_store(hub, code).expect("the hub works");
+        told.push(format!("{code}: {} {} {:?}", hash.state, hash.events, hash.at));
+        told.push(format!("{code}: {:?}", everything(hub, code)));
+        let documents = orders::list(hub, Some(code), (0, 0), 500).expect("the hub works");
+        let papers = documents.iter().map(|one| {
+            let row = &one.order.row;
+            format!("{} {} {} {:?}", row.id, row.seq, row.total, one.lines.len())
+        });
+        let mut papers: Vec<String> = papers.collect();
+        papers.sort();
+        told.extend(papers);
+        for sku in ["MILK", "TEA"] {
+            told.push(format!("{code}: {sku} {:?}", on_hand(hub, code, sku)));
+        }
+    }
+    let mut found = findings(hub);
+    found.sort();
+    told.push(format!("{found:?}"));
+    let prices = prices::list(hub, None, 0, 500).expect("the hub works");
+    told.extend(prices.iter().map(|row| format!("{} {} {:?} {}", row.no, row.store, row.entry, row.version)));
+    let head = catalog::head(hub).expect("the hub works");
+    told.push(format!("{:?} {}", head.at, head.hash));
+    told
+}
+
+/// Everything of both stores three times, in stretches and in an order of luck's, prices published in between; what came
+/// too early for its stream comes once more until all is there.
+fn uploaded(hub: &Hub, writers: &[Writer; 2], luck: &mut Luck) -> Vec<String> {
+    let codes = ["13", "14"];
+    let stores = [0, 1].map(|at| {
+        let mut store = Enrolled::make(hub, codes[at], u8::try_from(at).expect("small") + 1);
+        store.writer = writers[at].clone();
+        store
+    });
+    for sku in ["MILK", "TEA"] {
+        let product = serde_json::json!({"sku": sku, "name": sku, "tax_category": "standard"});
+        let product = products::read(&product, "").expect("a product");
+        products::put(hub, &product, None, NOW).expect("a new product");
+    }
+    let mut stretches = Vec::new();
+    for (at, store) in stores.iter().enumerate() {
+        let (mut from, end) = (1, store.writer.head.seq);
+        while from <= end {
+            let to = (from + luck.below(7)).min(end);
+            stretches.extend([(at, from, to); 3]);
+            from = to + 1;
+        }
+    }
+    for at in (1..stretches.len()).rev() {
+        stretches.swap(at, usize::try_from(luck.below(at as u64 + 1)).expect("small"));
+    }
+    let mut published = 0;
+    let publish = |of: i64| {
+        let entry = serde_json::json!({"sku": "MILK", "price": 100 + of, "valid_from": NOW + of});
+        let entry = serde_json::from_value(entry).expect("a price");
+        let store = (of % 2 == 0).then(|| codes[0].to_owned());
+        prices::publish(hub, &[prices::NewPrice { store, entry }], NOW + of).expect("published");
+    };
+    let all_there = || stores.iter().all(|store| store.acked(hub) == store.writer.head.seq);
+    let mut rounds = 0;
+    while rounds == 0 || !all_there() {
+        for (at, from, to) in &stretches {
+            if published < 6 && luck.below(3) == 0 {
+                published += 1;
+                publish(published);
+            }
+            let store = &stores[*at];
+            let batch = if luck.below(2) == 0 {
+                store.writer.raw(*from, *to)
+            } else {
+                store.writer.compact(*from, *to)
+            };
+            store.give(hub, &batch);
+        }
+        rounds += 1;
+        assert!(rounds < 200, "it never comes to an end");
+    }
+    while published < 6 {
+        published += 1;
+        publish(published);
+    }
+    picture(hub, codes)
+}
+
+#[test]
+fn uploads_three_times_in_any_order_between_price_changes_come_to_one_state() {
+    let mut luck = Luck::of_this_run("three uploads");
+    let rounds = if full() { 100 } else { 10 };
+    let url = service("TRADEPOST_PG_URL", "three uploads");
+    for round in 0..rounds {
+        let mut writers = [Writer::new(1), Writer::new(2)];
+        for writer in &mut writers {
+            for _ in 0..24 {
+                let pieces = 1 + i64::try_from(luck.below(3)).expect("small");
+                match luck.below(4) {
+                    0 => writer.received("MILK", 1 + luck.below(9)),
+                    1 => writer.started(),
+                    _ => drop(writer.sold(&[("MILK", pieces, 120), ("TEA", 1, 99)])),
+                }
+            }
+        }
+        let mut seen = Vec::new();
+        for _ in 0..2 {
+            let folder = TempDir::new("hub");
+            let hub = embedded(folder.path(), &DatabaseAddress::Sqlite);
+            seen.push(uploaded(&hub, &writers, &mut luck));
+        }
+        if let Some(url) = url.as_ref().filter(|_| round % 5 == 0) {
+            let (folder, database) = (TempDir::new("hub"), PgDatabase::make(url));
+            let hub = embedded(folder.path(), &DatabaseAddress::Postgres(database.url()));
+            seen.push(uploaded(&hub, &writers, &mut luck));
+        }
+        for other in &seen[1..] {
+            assert_eq!(&seen[0], other, "round {round}");
+        }
+        assert!(seen[0].len() > 30, "too little happened");
     }
 }
 

@@ -25,6 +25,7 @@ mod services;
 mod shifts;
 mod staff;
 mod stock;
+mod sums;
 mod tenders;
 mod tls;
 mod training;
