@@ -5,10 +5,12 @@ use super::barrier;
 use super::{Code, Fault, hub_log, stores as app_stores, waits};
 use crate::db::Tx;
 use crate::db::authors::{self, Author, Role, State};
+use crate::db::recoveries;
 use crate::db::stores::{self, Store};
 use crate::hub::{After, Hub};
-use tradepost_sync::body::{Body, NodeFenced};
+use tradepost_sync::body::{Body, Kind, NodeFenced};
 use tradepost_sync::clock::UtcMs;
+use tradepost_sync::event::Event;
 use tradepost_sync::ids::Incarnation;
 use tradepost_sync::lease::LEASE_MS_DEFAULT;
 
@@ -34,7 +36,9 @@ pub fn fence(hub: &Hub, store: &str, who: &Incarnation, fencing: &Fencing, now: 
         }
         let successor = match &fencing.successor {
             Some(name) => Some(successor(tx, &lost, name)?),
-            None => None,
+            // The nodes go by the last fence they hear of: one that tells of the destruction alone still names whom the
+            // first one named.
+            None => named(tx, no, who)?,
         };
         put_out(tx, after, hub, &store, &lost, (successor, fencing.attested.clone()), now)
     })
@@ -47,6 +51,19 @@ fn successor(tx: &mut Tx<'_>, lost: &Author, name: &str) -> Result<Incarnation, 
     found.map(|author| author.incarnation).ok_or_else(|| {
         Fault::field("/successor", Code::UnknownNode, format!("the store has no other live node {name}"))
     })
+}
+
+/// Whom the fences of a lost incarnation name as its successor; the last name counts.
+pub fn named(tx: &mut Tx<'_>, store: i64, lost: &Incarnation) -> Result<Option<Incarnation>, Fault> {
+    let mut named = None;
+    for bytes in recoveries::events_of_kinds(tx, store, [Kind::NodeFenced.number(); 3])? {
+        if let Some(Body::NodeFenced(fenced)) = Event::read(&bytes).ok().and_then(|event| event.body().ok())
+            && fenced.incarnation == *lost
+        {
+            named = fenced.successor.or(named);
+        }
+    }
+    Ok(named)
 }
 
 /// The same within a transaction that holds the store's row: (successor, attested).

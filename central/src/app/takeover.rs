@@ -4,16 +4,15 @@
 
 use super::barrier::as_wait;
 use super::hub_log::append;
-use super::{Code, Fault, custody, recovering, reserve, stores as app_stores, waits};
+use super::{Code, Fault, custody, fence, recovering, reserve, stores as app_stores, waits};
 use crate::db::authors::{self, Author, Role, State};
 use crate::db::stores::{self, Store};
 use crate::db::{Tx, events, orders, recoveries, recovery, reservations, review, shipments, stock};
 use crate::hub::Hub;
 use std::collections::BTreeSet;
-use tradepost_sync::body::{Body, CustodyMoved, CustodyObject, CustodyTaken, Kind};
+use tradepost_sync::body::{Body, CustodyMoved, CustodyObject, CustodyTaken};
 use tradepost_sync::clock::{Tau, UtcMs};
 use tradepost_sync::custody::{Custody, CustodyRefusal, Taker};
-use tradepost_sync::event::Event;
 use tradepost_sync::fence::WaitRefusal;
 use tradepost_sync::ids::{Hash, Id, Incarnation};
 
@@ -166,15 +165,7 @@ fn successor(tx: &mut Tx<'_>, store: &Store, owner: &Author, sale: Id) -> Result
     {
         return Ok(None);
     }
-    let mut named = None;
-    for bytes in recoveries::events_of_kinds(tx, store.no, [Kind::NodeFenced.number(); 3])? {
-        if let Some(Body::NodeFenced(fenced)) = Event::read(&bytes).ok().and_then(|event| event.body().ok())
-            && fenced.incarnation == owner.incarnation
-        {
-            named = fenced.successor.or(named);
-        }
-    }
-    Ok(named)
+    fence::named(tx, store.no, &owner.incarnation)
 }
 
 /// What an object is, in words.

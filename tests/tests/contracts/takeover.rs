@@ -3,14 +3,16 @@
 
 use tradepost_central::app::shelf::ShelfMemory;
 use tradepost_central::app::{
-    Code, Fault, deliveries, enrol, fence, ingest, products, recovery, reserve, review, stock, takeover,
-    waits,
+    Code, Fault, deliveries, enrol, fence, ingest, products, recovery, reserve, review, stock, stores,
+    takeover, waits,
 };
 use tradepost_central::config::DatabaseAddress;
+use tradepost_central::db::recoveries;
 use tradepost_central::hub::Hub;
 use tradepost_commerce::document::Sku;
-use tradepost_sync::body::{Body, CustodyObject, Moved, RightsGranted};
+use tradepost_sync::body::{Body, CustodyObject, Kind, Moved, RightsGranted};
 use tradepost_sync::clock::Tau;
+use tradepost_sync::event::Event;
 use tradepost_sync::ids::{Id, Incarnation};
 use tradepost_sync::lease::LEASE_MS_DEFAULT;
 use tradepost_sync::session::Applied;
@@ -203,5 +205,33 @@ fn refund_rights_of_a_successor_are_not_given_away() {
         let _present = hub.present.met(successor);
         let refused = take_over(hub, &CustodyObject::Refund(sale), &third.to_string(), HOUR);
         assert_eq!(refused.expect_err("the successor owns it").code(), Code::NotCustodian);
+    });
+}
+
+/// The nodes go by the last fence they hear of: the one that tells of the destruction later names the same successor.
+#[test]
+fn destruction_told_later_keeps_the_successor() {
+    on_each_database("takeover_told_later", |hub| {
+        let store = ten_goods(hub);
+        let second = Writer::new(2);
+        enrol::enrol(hub, &application(hub, "13", &second, [2; 8]), NOW).expect("a good code");
+        let (lost, successor) = (store.writer.incarnation(), second.incarnation());
+        let first = fence::Fencing { successor: Some(successor.to_string()), attested: None };
+        fence::fence(hub, "13", &lost, &first, NOW).expect("it is fenced");
+        let told = fence::Fencing { successor: None, attested: Some("it burnt".to_owned()) };
+        fence::fence(hub, "13", &lost, &told, NOW + HOUR).expect("its end is told");
+
+        let last = hub.db.read(|tx| {
+            let no = stores::find(tx, "13")?.no;
+            Ok::<_, Fault>(recoveries::events_of_kinds(tx, no, [Kind::NodeFenced.number(); 3])?.pop())
+        });
+        let last = last.expect("the hub works").expect("a fence");
+        let Ok(Body::NodeFenced(last)) = Event::read(&last).expect("an event").body() else {
+            panic!("no fence")
+        };
+        assert_eq!(
+            (last.incarnation, last.successor, last.attested.is_some()),
+            (lost, Some(successor), true)
+        );
     });
 }

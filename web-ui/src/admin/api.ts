@@ -113,6 +113,12 @@ export interface Lost {
   held_seq: number;
   cap_seq: number | null;
 }
+/** What a barrier decided, by item. */
+export interface Outcome {
+  resolved: { incarnation: string; sku: string; minted: number }[];
+  minted: { sku: string; units: number }[];
+  refused: { sku: string; code: string; detail: string }[];
+}
 export interface Recovery {
   store: string;
   lost: Lost[];
@@ -126,7 +132,7 @@ export interface Recovery {
     members: { incarnation: string; name: string; answered: boolean; stored: boolean; in_session: boolean }[];
     missing: { incarnation: string; needed_seq: number; held_seq: number }[];
   } | null;
-  last_barrier: { id: string; state: string; ended_at: string | null; resolved: unknown[]; minted: unknown[]; refused: unknown[] } | null;
+  last_barrier: (Outcome & { id: string; state: string; ended_at: string | null }) | null;
 }
 export interface Page<Row> { data: Row[]; next_cursor: string | null; has_more: boolean }
 
