@@ -344,20 +344,8 @@ pub fn hand_over(hub: &Hub, id: Id, to: Option<&str>, now: Tau) -> Result<Shown,
 /// before the hub had taken them; how many.
 pub fn sweep(hub: &Hub, now: Tau) -> Result<u64, Fault> {
     let due = hub.db.read(|tx| {
-        let mut due = Vec::new();
-        let run_out = reservations::run_out(tx, now, SWEEP_MAX)?.into_iter().map(|one| (one, End::Expired));
-        let handed_over = reservations::handed_over(tx, SWEEP_MAX)?.into_iter().map(|one| (one, End::Closed));
-        for (known, end) in run_out.chain(handed_over).collect::<Vec<_>>() {
-            let object = super::custody::name(&CustodyObject::Reservation(known.id))?;
-            let custody = stock::custody_seen(tx, known.store, &object)?;
-            let store = crate::db::stores::by_no(tx, known.store)?;
-            if let (Some(store), Some(custody)) = (store, custody)
-                && !recovering::is(tx, store.no)?
-                && must_hold(tx, &store, &known, &custody).is_ok()
-            {
-                due.push((store.code, known, end));
-            }
-        }
+        let mut due = its_own(tx, now, End::Expired)?;
+        due.extend(its_own(tx, now, End::Closed)?);
         Ok::<_, Fault>(due)
     })?;
     let mut ended = 0;
@@ -375,6 +363,37 @@ pub fn sweep(hub: &Hub, now: Tau) -> Result<u64, Fault> {
         cover(hub, &store, &known.sku, now.ms)?;
     }
     Ok(ended)
+}
+
+/// The first reservations whose end in this way is due and the hub's to decide, each with its store's code. Those that
+/// wait for an absent store are passed over: however many they are, they hold up nobody behind them.
+fn its_own(tx: &mut Tx<'_>, now: Tau, end: End) -> Result<Vec<(String, Reservation, End)>, Fault> {
+    let (mut found, mut after) = (Vec::new(), 0);
+    while found.len() < SWEEP_MAX {
+        let page = match end {
+            End::Expired => reservations::run_out(tx, now, after, SWEEP_MAX)?,
+            _ => reservations::handed_over(tx, after, SWEEP_MAX)?,
+        };
+        let Some(last) = page.last() else { break };
+        after = last.no;
+        for known in page {
+            if let Some(store) = its_store(tx, &known)? {
+                found.push((store, known, end));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The code of a reservation's store, where the hub may end it now.
+fn its_store(tx: &mut Tx<'_>, known: &Reservation) -> Result<Option<String>, Fault> {
+    let object = super::custody::name(&CustodyObject::Reservation(known.id))?;
+    let Some(custody) = stock::custody_seen(tx, known.store, &object)? else { return Ok(None) };
+    let Some(store) = crate::db::stores::by_no(tx, known.store)? else { return Ok(None) };
+    if recovering::is(tx, store.no)? || must_hold(tx, &store, known, &custody).is_err() {
+        return Ok(None);
+    }
+    Ok(Some(store.code))
 }
 
 fn release(

@@ -6,6 +6,7 @@ use crate::db::authors::{self, Author};
 use crate::db::shifts::{self, Wanted, ZRow};
 use crate::db::{Tx, events, review, stores};
 use crate::hub::Hub;
+use std::collections::BTreeSet;
 use tradepost_sync::body::{Body, ShiftClosed};
 use tradepost_sync::clock::UtcMs;
 use tradepost_sync::event::Event;
@@ -65,19 +66,93 @@ pub fn heard(tx: &mut Tx<'_>, author: &Author, new: &[Event], now: UtcMs) -> Res
 
 /// Whether the documents that a Z names are here and come to its figures: sales, refunds and vouchers sold, and cash
 /// rounding. A Z with receivables tells of papers that are no orders, so their count and rounding are left out.
+///
+/// A supplement's numbers may lie between those of the Zs before it, or be the same: all Zs of the shift are looked at
+/// as one, and so are their documents.
 fn agrees(tx: &mut Tx<'_>, store: i64, till: &str, z: &ShiftClosed) -> Result<bool, Fault> {
-    let (mut documents, mut total, mut rounding) = (0i64, 0i64, 0i64);
-    for range in &z.series {
-        let (n, sum, rounded) =
-            shifts::documents(tx, (store, till), &range.series, (range.first, range.last))?;
-        documents = documents.saturating_add(n);
-        total = total.saturating_add(sum);
-        rounding = rounding.saturating_add(rounded);
+    let Some(all) = with_supplemented(tx, store, till, z)? else { return Ok(false) };
+    let here = match z.supplement_of {
+        None => by_number(tx, (store, till), z)?,
+        Some(_) => of_shift(tx, (store, till), z.shift, &all)?,
+    };
+    let sum = |of: fn(&ShiftClosed) -> i64| all.iter().map(of).fold(0i64, i64::saturating_add);
+    let told = sum(|z| i64::from(z.sales_count).saturating_add(i64::from(z.refunds_count)));
+    let due = sum(|z| z.sales.0.saturating_add(z.refunds.0).saturating_add(z.liabilities_sold.0));
+    let alone = all.iter().all(|z| z.receivables_collected.is_zero());
+    let rounding = sum(|z| z.rounding.0);
+    Ok(here.total == due && here.documents == told && (!alone || here.rounding == rounding))
+}
+
+/// What documents come to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    documents: i64,
+    total: i64,
+    rounding: i64,
+}
+
+impl Sums {
+    fn add(&mut self, (documents, total, rounding): (i64, i64, i64)) {
+        self.documents = self.documents.saturating_add(documents);
+        self.total = self.total.saturating_add(total);
+        self.rounding = self.rounding.saturating_add(rounding);
     }
-    let told = i64::from(z.sales_count).saturating_add(i64::from(z.refunds_count));
-    let due = [z.sales.0, z.refunds.0, z.liabilities_sold.0].into_iter().fold(0i64, i64::saturating_add);
-    let alone = z.receivables_collected.is_zero();
-    Ok(total == due && documents == told && (!alone || rounding == z.rounding.0))
+}
+
+/// A Z and those that it supplements; none where one of them isn't here.
+fn with_supplemented(
+    tx: &mut Tx<'_>,
+    store: i64,
+    till: &str,
+    z: &ShiftClosed,
+) -> Result<Option<Vec<ShiftClosed>>, Fault> {
+    let mut all = vec![z.clone()];
+    let mut before = z.supplement_of;
+    while let Some(number) = before {
+        // Numbers only grow at a till: what points to itself or ahead supplements nothing.
+        if all.last().is_none_or(|z| z.z <= number) {
+            return Ok(None);
+        }
+        let mut found = None;
+        for row in shifts::numbered(tx, store, till, number)? {
+            let closed = body_of(tx, &row)?;
+            if found.is_none() && closed.shift == z.shift {
+                found = Some(closed);
+            }
+        }
+        let Some(closed) = found else { return Ok(None) };
+        before = closed.supplement_of;
+        all.push(closed);
+    }
+    Ok(Some(all))
+}
+
+fn by_number(tx: &mut Tx<'_>, whose: (i64, &str), z: &ShiftClosed) -> Result<Sums, Fault> {
+    let mut sums = Sums::default();
+    for range in &z.series {
+        sums.add(shifts::documents(tx, whose, &range.series, (range.first, range.last))?);
+    }
+    Ok(sums)
+}
+
+/// What the documents of a shift come to whose numbers any of its Zs tells of, each once.
+fn of_shift(tx: &mut Tx<'_>, whose: (i64, &str), shift: u32, all: &[ShiftClosed]) -> Result<Sums, Fault> {
+    let (mut sums, mut seen) = (Sums::default(), BTreeSet::new());
+    for range in all.iter().flat_map(|z| &z.series) {
+        let numbers = (range.first, range.last);
+        for (author, seq, total, rounding) in shifts::each_document(tx, whose, &range.series, numbers)? {
+            if seen.insert((author, seq)) && shift_of(tx, author, seq)? == Some(shift) {
+                sums.add((1, total, rounding));
+            }
+        }
+    }
+    Ok(sums)
+}
+
+/// The shift that a document was made in.
+fn shift_of(tx: &mut Tx<'_>, author: i64, seq: u64) -> Result<Option<u32>, Fault> {
+    let stored = events::from(tx, author, seq, 1)?.into_iter().find(|stored| stored.seq == seq);
+    Ok(stored.and_then(|stored| Event::read(&stored.bytes).ok()).and_then(|event| event.envelope.shift))
 }
 
 /// Zs after a place, of one store and till or of all.
@@ -119,9 +194,14 @@ pub fn get(hub: &Hub, store: &str, till: &str, z: u32) -> Result<Report, Fault> 
 fn whole(tx: &mut Tx<'_>, row: ZRow) -> Result<Report, Fault> {
     let writer = authors::by_no(tx, row.author)?.ok_or_else(|| Fault::internal("no such author"))?;
     let store = stores::by_no(tx, row.store)?.map(|store| store.code).unwrap_or_default();
+    let closed = body_of(tx, &row)?;
+    Ok(Report { row, store, incarnation: writer.incarnation, closed })
+}
+
+fn body_of(tx: &mut Tx<'_>, row: &ZRow) -> Result<ShiftClosed, Fault> {
     let stored = events::from(tx, row.author, row.seq, 1)?.into_iter().next();
     let stored = stored.ok_or_else(|| Fault::internal("a Z without an event"))?;
     let body = Event::read(&stored.bytes).ok().and_then(|event| event.body().ok());
     let Some(Body::ShiftClosed(closed)) = body else { return Err(Fault::internal("a Z that can't be read")) };
-    Ok(Report { row, store, incarnation: writer.incarnation, closed: *closed })
+    Ok(*closed)
 }

@@ -139,26 +139,27 @@ pub fn sold(tx: &mut Tx<'_>, id: Id, sale: Id) -> Result<(), DbError> {
         .map(|_| ())
 }
 
-/// Open reservations that a sale has handed over: what is left is to take them off the books.
-pub fn handed_over(tx: &mut Tx<'_>, limit: usize) -> Result<Vec<Reservation>, DbError> {
+/// Open reservations after a place that a sale has handed over: what is left is to take them off the books.
+pub fn handed_over(tx: &mut Tx<'_>, after: i64, limit: usize) -> Result<Vec<Reservation>, DbError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM reservations WHERE state = 'open' AND sale IS NOT NULL ORDER BY no LIMIT ?1"
+        "SELECT {COLUMNS} FROM reservations WHERE state = 'open' AND sale IS NOT NULL AND no > ?1 \
+         ORDER BY no LIMIT ?2"
     );
-    tx.rows(&sql, values![limit])?.iter().map(read).collect()
+    tx.rows(&sql, values![after, limit])?.iter().map(read).collect()
 }
 
-/// Open reservations that may run out: hub time is past theirs. Of a former epoch, before the hub's database was put back,
+/// Open reservations after a place that may run out: hub time is past theirs. Of a former epoch, before the hub's database was put back,
 /// the milliseconds are all there is: when a promise ends may be off with them, that it ends once is custody's.
 ///
 /// What a web order holds is ended by its saga alone until it was handed over: a hold with an open payment never expires
 /// (`facts.md` §4).
-pub fn run_out(tx: &mut Tx<'_>, now: Tau, limit: usize) -> Result<Vec<Reservation>, DbError> {
+pub fn run_out(tx: &mut Tx<'_>, now: Tau, after: i64, limit: usize) -> Result<Vec<Reservation>, DbError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM reservations WHERE state = 'open' AND sale IS NULL AND epoch <= ?1 \
          AND expires < ?2 AND NOT EXISTS (SELECT 1 FROM web_order_holds h JOIN web_orders w ON w.no = h.web_order \
-         WHERE h.reservation = reservations.id AND w.state <> 'handed_over') ORDER BY no LIMIT ?3"
+         WHERE h.reservation = reservations.id AND w.state <> 'handed_over') AND no > ?3 ORDER BY no LIMIT ?4"
     );
-    tx.rows(&sql, values![now.epoch, now.ms, limit])?.iter().map(read).collect()
+    tx.rows(&sql, values![now.epoch, now.ms, after, limit])?.iter().map(read).collect()
 }
 
 /// Moves what stands under one item of a store to another (an alias).

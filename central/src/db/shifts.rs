@@ -97,6 +97,19 @@ pub fn documents(
     row.map_or(Ok((0, 0, 0)), |row: Row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
 }
 
+/// A store's documents of a till and series between two numbers, both included: (author, seq, total, cash rounding).
+pub fn each_document(
+    tx: &mut Tx<'_>,
+    (store, till): (i64, &str),
+    series: &str,
+    (first, last): (u64, u64),
+) -> Result<Vec<(i64, u64, i64, i64)>, DbError> {
+    let sql = "SELECT author, seq, total, rounding FROM orders \
+        WHERE store = ?1 AND till = ?2 AND series = ?3 AND n >= ?4 AND n <= ?5";
+    let rows = tx.rows(sql, values![store, till, series, first, last])?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))).collect()
+}
+
 fn read(row: &Row) -> Result<ZRow, DbError> {
     Ok(ZRow {
         author: row.get(0)?,

@@ -137,6 +137,43 @@ fn what_a_locked_store_had_handed_over_the_hub_closes_and_never_expires() {
     });
 }
 
+/// More promises than one look takes wait for a store that is away; what the hub holds itself ends all the same.
+#[test]
+fn promises_that_wait_for_a_store_hold_up_none_of_the_hubs_own() {
+    on_each_database("sweep_pages", |hub| {
+        let mut store = ten_goods(hub);
+        let (many, seq) = (101u8, store.writer.head.seq + 1);
+        store.writer.received("MILK", u64::from(many) + 1);
+        let granted = RightsGranted {
+            sku: Sku("MILK".to_owned()),
+            to: Incarnation([101; 16]),
+            units: u64::from(many) + 1,
+        };
+        store.writer.write(&granted.into());
+        assert!(matches!(store.give(hub, &store.writer.raw(seq, seq + 1)), Applied::Done(_)));
+        let node = store.writer.incarnation().to_string();
+        for n in 0..=many {
+            let wanted = reserve::Wanted {
+                id: Id([0x60 + n; 16]),
+                store: "13".to_owned(),
+                sku: "MILK".to_owned(),
+                units: 1,
+                order: Id([0x41; 16]),
+                reference: format!("W-{}", n + 2),
+                expires: NOW + HOUR,
+                custodian: Some(if n == many { "hub".to_owned() } else { node.clone() }),
+                prepaid: None,
+            };
+            reserve::open(hub, &wanted, Tau::told(1, NOW)).expect("it is free");
+        }
+        let later = Tau::told(1, NOW + 2 * HOUR);
+        assert_eq!(reserve::sweep(hub, later).expect("the hub works"), 1, "its own, behind all others");
+        let own = reserve::get(hub, Id([0x60 + many; 16])).expect("the hub works");
+        assert_eq!(reserve::state(&own.row), "expired");
+        assert_eq!(reserve::sweep(hub, later).expect("the hub works"), 0, "the others are the store's");
+    });
+}
+
 /// A till is lost with a delivery that it alone could receive and the right to refund what it sold.
 #[test]
 fn a_lost_tills_deliveries_and_refund_rights_are_listed_and_given_to_another() {

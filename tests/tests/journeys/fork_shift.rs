@@ -221,6 +221,9 @@ fn what_was_sold_into_a_shift_that_is_closed_on_the_hubs_branch_makes_a_suppleme
     let z = recover(&mut store, 0);
     assert_eq!((&z["supplement_of"], &z["shift"], &z["z"]), (&json!(1), &json!(1), &json!(3)), "{z:#}");
     assert_eq!(figures(&z)[..2], [2, 2 * PRICE], "{z:#}");
+    // Its first number is one that the hub's branch had given out as well.
+    at_hub(&mut store, &z);
+    assert_eq!(findings(&mut store, "z_differs"), 0);
     let more =
         store.nodes[EAST].ask("POST", "/v1/tills/R1/shift/recover", &json!({"counts": [{"total": 0}]}));
     assert_eq!(more.code(), "NO_SHIFT", "{}", more.text());
