@@ -72,7 +72,8 @@ fn g19_a_reservation_handed_over_offline_is_never_expired_as_well() {
     node.receive("MUG", 3);
     let _ = node.give("MUG", "hub", 2).ok();
     both_show(&mut hub, "13", &mut node, "MUG", [3, 3, 0, 0, 0, 0]);
-    let soon = in_ms(4_000);
+    // Long enough for a busy machine to come to where the link is cut.
+    let soon = in_ms(8_000);
     let taken = with(wanted("13", "MUG", 1, soon), "prepaid", json!(100));
     let left = with(wanted("13", "MUG", 1, soon), "prepaid", json!(100));
     for order in [&taken, &left] {
@@ -130,7 +131,7 @@ fn g24_a_cancelled_reservation_gives_its_rights_back_once() {
     assert_eq!(hub.stock("13", "MUG")["hub_rights"], 3);
 
     // One more that the hub holds runs out by itself, and one that it hands to the store is the store's.
-    let short = with(wanted("13", "MUG", 1, in_ms(1_500)), "custodian", json!("hub"));
+    let short = with(wanted("13", "MUG", 1, in_ms(3_000)), "custodian", json!("hub"));
     let _ = hub.ask("POST", "/v1/reservations", &short).ok();
     wait_for("it to run out", SOON, || hub.reservation(&id_of(&short))["state"] == "expired")
         .expect("it does");
