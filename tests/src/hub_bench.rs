@@ -399,6 +399,7 @@ pub fn application(hub: &Hub, store: &str, writer: &Writer, secret: [u8; 8]) -> 
         program: "test".to_owned(),
         lone_head: None,
         items: std::collections::BTreeMap::new(),
+        staff: Vec::new(),
     }
 }
 

@@ -16,6 +16,7 @@ use tradepost_sync::frontier::HeadMark;
 use tradepost_sync::ids::{Hash, Incarnation};
 use tradepost_sync::limits::PLAUSIBLE_UNITS_MAX;
 use tradepost_sync::signing::{DeviceKey, SignatureBytes, enrolment_hash, verify_enrolment};
+use tradepost_sync::staff::StaffRecord;
 
 /// How long a code is good if nobody says otherwise, in minutes.
 pub const TTL_MINUTES: u32 = 10;
@@ -25,6 +26,8 @@ const TTL_MINUTES_MAX: u32 = 24 * 60;
 const TRIES_MAX: i64 = 5;
 /// Products or stock rows of one lone node.
 pub const LONE_ROWS_MAX: usize = 200_000;
+/// People on the staff of one lone node.
+pub const LONE_STAFF_MAX: usize = 1_000;
 
 /// A code to be carried to a node.
 #[derive(Clone, Debug)]
@@ -93,6 +96,8 @@ pub struct Application {
     pub lone_head: Option<HeadMark>,
     /// The lone node's items, by its own SKUs.
     pub items: BTreeMap<Sku, LoneItem>,
+    /// The lone node's own staff, each PIN as it is kept.
+    pub staff: Vec<StaffRecord>,
 }
 
 /// What the node is told.
@@ -192,7 +197,8 @@ fn admit(
     }
     facts.insert(0, hub_log::roster(tx, &store)?);
     enrolments::add(tx, lone.incarnation, lone.hash, applicant.incarnation, store.no, now)?;
-    hub_log::append(tx, after, hub, &store, &facts, now)
+    hub_log::append(tx, after, hub, &store, &facts, now)?;
+    super::staff::brought(tx, after, hub, store.no, &applicant.staff, now)
 }
 
 /// One opening movement for each item the lone node had: its goods, and its rights minted and given on.

@@ -3,8 +3,8 @@
 
 use super::{Code, Fault, catalog, stores};
 use crate::db::staff::{self as rows, StaffRow};
-use crate::db::{Tx, stores as stores_db};
-use crate::hub::Hub;
+use crate::db::{Tx, authors, review, stores as stores_db};
+use crate::hub::{After, Hub};
 use argon2::{Algorithm, Argon2, Params, Version};
 use tradepost_commerce::document::StaffId;
 use tradepost_sync::catalog::Change;
@@ -129,19 +129,65 @@ pub fn put(
             return Ok((false, before.clone()));
         }
         let is_new = before.is_none();
-        let row = StaffRow {
-            id: record.id.0.clone(),
-            row_version: before.map_or(1, |before| before.row_version + 1),
-            name: record.name.clone(),
-            role: record.role as i64,
-            active: record.active,
-            pin: record.pin.clone().map(|pin| (pin.salt, pin.hash)),
-            changed_at: now,
-        };
+        let row = row_of(&record, before.map_or(1, |before| before.row_version + 1), now);
         rows::put(tx, store.no, &row)?;
         catalog::publish(tx, after, hub, store.no, vec![Change::Staff(record)], now)?;
         Ok((is_new, found(row)))
     })
+}
+
+/// The staff that a node brings which sold alone (`facts.md` §6). Where it is the store's first node, and the hub keeps
+/// nobody there yet, they become the store's staff with their PINs; else nobody's standing changes under a store that works,
+/// and a person is shown who isn't on record. The store's row is locked.
+///
+/// # Errors
+/// [`Fault`].
+pub(super) fn brought(
+    tx: &mut Tx<'_>,
+    after: &mut After,
+    hub: &Hub,
+    store: i64,
+    proposed: &[StaffRecord],
+    now: UtcMs,
+) -> Result<(), Fault> {
+    if proposed.is_empty() {
+        return Ok(());
+    }
+    let kept: Vec<Found> = rows::all(tx, store)?.into_iter().map(found).collect();
+    let nodes =
+        authors::of_store(tx, store)?.iter().filter(|author| author.role == authors::Role::Node).count();
+    let fits = proposed.iter().all(|record| is_id(&record.id.0) && is_name(record.name.trim()));
+    if kept.is_empty() && nodes == 1 && fits && proposed.iter().any(StaffRecord::allows_all) {
+        for record in proposed {
+            rows::put(tx, store, &row_of(record, 1, now))?;
+        }
+        let changes = proposed.iter().cloned().map(Change::Staff).collect();
+        return catalog::publish(tx, after, hub, store, changes, now).map(drop);
+    }
+    for record in proposed.iter().filter(|record| record.active) {
+        if kept.iter().any(|known| known.record.id == record.id) {
+            continue;
+        }
+        let (id, name) = (record.id.0.escape_debug(), record.name.escape_debug());
+        let detail = format!(
+            "the lone node's {name} ({id}, {:?}) is not on the store's staff here; who is to sign on is added by hand",
+            record.role
+        );
+        review::add(tx, store, "staff_unknown", &id.to_string(), &detail, now)?;
+    }
+    Ok(())
+}
+
+fn row_of(record: &StaffRecord, row_version: u64, now: UtcMs) -> StaffRow {
+    StaffRow {
+        id: record.id.0.clone(),
+        row_version,
+        name: record.name.clone(),
+        role: record.role as i64,
+        active: record.active,
+        pin: record.pin.clone().map(|pin| (pin.salt, pin.hash)),
+        changed_at: now,
+    }
 }
 
 /// The store, its row locked: two changes of its staff don't cross.
@@ -159,13 +205,17 @@ fn matches_version(now: Option<u64>, expected: Option<u64>) -> Result<(), Fault>
     }
 }
 
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().count() <= NAME_CHARS_MAX && !name.chars().any(char::is_control)
+}
+
 fn check(wanted: &Wanted) -> Result<(), Fault> {
     if !is_id(&wanted.id) {
         let detail = format!("{:?} is no id: 1 to 32 small letters, digits, '-', '_' or '.'", wanted.id);
         return Err(Fault::field("/id", Code::BadValue, detail));
     }
     let name = wanted.name.trim();
-    if name.is_empty() || name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
+    if !is_name(name) {
         let detail = format!("a name has 1 to {NAME_CHARS_MAX} characters");
         return Err(Fault::field("/name", Code::BadValue, detail));
     }

@@ -1,7 +1,7 @@
 //! `SyncService`: sessions with nodes, and their enrolment.
 
 use super::pump;
-use crate::app::enrol::{self, Application, LONE_ROWS_MAX, LoneItem};
+use crate::app::enrol::{self, Application, LONE_ROWS_MAX, LONE_STAFF_MAX, LoneItem};
 use crate::app::rejoin::{self, Returning};
 use crate::app::{Code, Fault, hub_time};
 use crate::hub::Hub;
@@ -10,13 +10,18 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
-use tradepost_commerce::document::Sku;
+use tradepost_commerce::document::{Sku, StaffId};
 use tradepost_proto::convert::{fixed, head_in, incarnation, tau_out};
 use tradepost_proto::sync::v1::sync_service_server::SyncService;
-use tradepost_proto::sync::v1::{EnrollRequest, EnrollResponse, Frame, RejoinRequest, RejoinResponse};
+use tradepost_proto::sync::v1::{
+    EnrollRequest, EnrollResponse, Frame, LoneStaff, RejoinRequest, RejoinResponse,
+};
+use tradepost_sync::staff::{PIN_HASH_BYTES, Role, SealedPin, StaffRecord};
 
 /// Frames that may wait to be sent. The session has at most a few batches on their way, so it never fills.
 const OUTGOING_MAX: usize = 256;
+/// Bytes of a PIN's salt.
+const PIN_SALT_BYTES_MAX: usize = 64;
 
 /// The service over a hub.
 #[derive(Clone)]
@@ -101,6 +106,10 @@ fn application(request: EnrollRequest) -> Result<Application, Status> {
     if items.keys().any(|sku| Sku::parse(&sku.0).is_err()) {
         return Err(Status::invalid_argument("an item's code is malformed"));
     }
+    if request.lone_staff.len() > LONE_STAFF_MAX {
+        return Err(Status::invalid_argument("more staff than a lone node can have"));
+    }
+    let staff = request.lone_staff.into_iter().map(lone_staff).collect::<Result<_, _>>()?;
     Ok(Application {
         secret: fixed(&request.secret, "secret").map_err(bad)?,
         incarnation: incarnation(&request.incarnation).map_err(bad)?,
@@ -110,7 +119,25 @@ fn application(request: EnrollRequest) -> Result<Application, Status> {
         program: request.program.chars().take(100).collect(),
         lone_head: request.lone_head.as_ref().map(head_in).transpose().map_err(bad)?,
         items,
+        staff,
     })
+}
+
+fn lone_staff(told: LoneStaff) -> Result<StaffRecord, Status> {
+    let role = match told.role {
+        1 => Role::Cashier,
+        2 => Role::Supervisor,
+        3 => Role::Manager,
+        _ => return Err(Status::invalid_argument("a role is 1, 2 or 3")),
+    };
+    let pin = match (told.pin_salt, told.pin_hash) {
+        (salt, hash) if salt.is_empty() && hash.is_empty() => None,
+        (salt, hash) if (1..=PIN_SALT_BYTES_MAX).contains(&salt.len()) && hash.len() == PIN_HASH_BYTES => {
+            Some(SealedPin { salt, hash })
+        }
+        _ => return Err(Status::invalid_argument("a PIN's salt or hash has a length that none has")),
+    };
+    Ok(StaffRecord { id: StaffId(told.id), name: told.name, role, active: told.active, pin })
 }
 
 fn status(fault: &Fault) -> Status {

@@ -21,8 +21,8 @@ pub(super) struct FindingView {
     id: i64,
     /// `total_differs`, `unmatched_sku`, `duplicate_sale_id`, `receipt_gap`, `series_clash`, `refund_overrun`, `fork`,
     /// `quarantined`, `opening_differs`, `custody_clash`, `promise_exposed`, `handed_over_late`, `delivery_differs`,
-    /// `transfer_differs`, `transfer_unknown`, `transfer_nowhere`, `transfer_id_reused`, `receipt_twice`, `two_machines` or
-    /// `grant_withheld`.
+    /// `transfer_differs`, `transfer_unknown`, `transfer_nowhere`, `transfer_id_reused`, `receipt_twice`, `two_machines`,
+    /// `grant_withheld` or `staff_unknown`.
     kind: String,
     /// The store's code.
     store: String,

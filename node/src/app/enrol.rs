@@ -15,6 +15,7 @@ use tradepost_sync::clock::Tau;
 use tradepost_sync::event::Head;
 use tradepost_sync::frontier::HeadMark;
 use tradepost_sync::ids::Incarnation;
+use tradepost_sync::staff::StaffRecord;
 
 /// The hub a node belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,8 @@ pub struct Application {
     pub products: Vec<(Sku, String, Vec<String>)>,
     /// What the lone log leaves of each item: on hand, rights, overdraw.
     pub stock: Vec<(Sku, i64, u64, u64)>,
+    /// The store's own staff, each PIN as it is kept.
+    pub staff: Vec<StaffRecord>,
 }
 
 /// Prepares to ask: settles what can be settled and stores the successor. A repeat names the same successor.
@@ -81,7 +84,8 @@ pub fn prepare(node: &mut Node, now: Now) -> Answer<Incarnation> {
 /// A fault.
 pub fn application(node: &mut Node, successor: Incarnation) -> Answer<Application> {
     if node.me.enrolled {
-        return Ok(Application { successor, lone: None, products: Vec::new(), stock: Vec::new() });
+        let (products, stock, staff) = (Vec::new(), Vec::new(), Vec::new());
+        return Ok(Application { successor, lone: None, products, stock, staff });
     }
     node.flush()?;
     let mut rows = Vec::new();
@@ -98,7 +102,8 @@ pub fn application(node: &mut Node, successor: Incarnation) -> Answer<Applicatio
             (item.product.sku, item.product.name, gtins)
         }));
     }
-    Ok(Application { successor, lone: Some(node.mark()), products, stock: rows })
+    let staff = super::staff::records(node.conn())?;
+    Ok(Application { successor, lone: Some(node.mark()), products, stock: rows, staff })
 }
 
 /// The hub accepted: the lone incarnation retires, the successor begins, without rights until the roster names it.

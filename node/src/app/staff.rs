@@ -17,7 +17,7 @@ use tradepost_commerce::document::StaffId;
 use tradepost_sync::body::OverrideUsed;
 use tradepost_sync::clock::UtcMs;
 use tradepost_sync::ids::Id;
-use tradepost_sync::staff::{PIN_HASH_BYTES, PIN_MEMORY_KIB, PIN_ROUNDS, is_id, is_pin};
+use tradepost_sync::staff::{self as told, PIN_HASH_BYTES, PIN_MEMORY_KIB, PIN_ROUNDS, is_id, is_pin};
 
 /// Digits of a PIN.
 pub use tradepost_sync::staff::PIN_DIGITS;
@@ -227,6 +227,25 @@ pub fn all(conn: &Connection) -> Answer<Vec<Staff>> {
 pub fn find(conn: &Connection, who: &StaffId) -> Answer<Staff> {
     let row = staff::find(conn, &who.0)?;
     row.map(show).ok_or_else(|| no(Code::NotFound, format!("nobody of the name {} works here", who.0)))
+}
+
+/// Everybody as a hub is told of them at the enrolment (`facts.md` §6), by id.
+///
+/// # Errors
+/// A fault.
+pub(super) fn records(conn: &Connection) -> Answer<Vec<told::StaffRecord>> {
+    let record = |row: StaffRow| told::StaffRecord {
+        id: StaffId(row.id),
+        name: row.name,
+        role: match Role::of_number(row.role) {
+            Role::Cashier => told::Role::Cashier,
+            Role::Supervisor => told::Role::Supervisor,
+            Role::Manager => told::Role::Manager,
+        },
+        active: row.active,
+        pin: row.pin.map(|pin| told::SealedPin { salt: pin.salt, hash: pin.hash }),
+    };
+    Ok(staff::all(conn)?.into_iter().map(record).collect())
 }
 
 fn show(row: StaffRow) -> Staff {

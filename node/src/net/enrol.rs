@@ -14,6 +14,7 @@ use tradepost_proto::sync::v1 as wire;
 use tradepost_proto::sync::v1::sync_service_client::SyncServiceClient;
 use tradepost_sync::clock::Tau;
 use tradepost_sync::signing::enrolment_hash;
+use tradepost_sync::staff::StaffRecord;
 
 /// How long the hub may take; sales wait meanwhile.
 const ANSWER_SECONDS: u64 = 8;
@@ -96,6 +97,17 @@ fn request(context: &Context, code: &EnrolmentCode, application: &Application) -
     let stock = |(sku, on_hand, rights, overdraw): &(tradepost_commerce::document::Sku, i64, u64, u64)| {
         wire::LoneStock { sku: sku.0.clone(), on_hand: *on_hand, rights: *rights, overdraw: *overdraw }
     };
+    let staff = |record: &StaffRecord| {
+        let (pin_salt, pin_hash) = record.pin.clone().map(|pin| (pin.salt, pin.hash)).unwrap_or_default();
+        wire::LoneStaff {
+            id: record.id.0.clone(),
+            name: record.name.clone(),
+            role: record.role as u32,
+            active: record.active,
+            pin_salt,
+            pin_hash,
+        }
+    };
     let lone_head: Option<common::Head> = application.lone.as_ref().map(head_out);
     wire::EnrollRequest {
         secret: code.secret.to_vec(),
@@ -107,5 +119,6 @@ fn request(context: &Context, code: &EnrolmentCode, application: &Application) -
         lone_head,
         lone_products: application.products.iter().map(product).collect(),
         lone_stock: application.stock.iter().map(stock).collect(),
+        lone_staff: application.staff.iter().map(staff).collect(),
     }
 }

@@ -97,6 +97,7 @@ impl World {
             program: "tradepost-node simulated".to_owned(),
             lone_head: lone.lone,
             items: Default::default(),
+            staff: lone.staff,
         };
         let hub = self.hub.hub.as_ref().expect("the hub runs");
         let member = enrol::enrol(hub, &applicant, at).expect("the hub takes it in");

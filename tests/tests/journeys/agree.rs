@@ -182,3 +182,65 @@ async fn a_person_joins_them(hub: &Hub, shop: &Shop, folder: &Path) {
     let [ours_again, theirs_again] = again(hub, shop, folder).await;
     assert_eq!((&ours_again.stock, &theirs_again.stock), (&after, &after));
 }
+
+async fn hires(shop: &Shop, id: &str, role: &str, pin: &str, by: Option<(&str, &str)>) {
+    let mut record = json!({"name": id, "role": role, "pin": pin});
+    if let Some((staff, pin)) = by {
+        record["approval"] = json!({"staff": staff, "pin": pin});
+    }
+    shop.client.put(&format!("/v1/staff/{id}"), &record).await.expect("the node keeps its own staff");
+}
+
+/// Waits until the hub keeps a node's staff, and who they are is what is expected: ids of those who work there.
+async fn works_there(shop: &Shop, expected: &[&str]) {
+    let there = || async {
+        let all = shop.client.get("/v1/staff").await?;
+        let rows = all["data"].as_array().cloned().unwrap_or_default();
+        let active: Vec<String> = rows
+            .iter()
+            .filter(|row| row["active"] == true)
+            .filter_map(|row| row["id"].as_str().map(str::to_owned))
+            .collect();
+        Ok(if active == expected { Ok(()) } else { Err(format!("{active:?} work there")) })
+    };
+    until("the hub's staff arrive", BOUND, there).await.expect("they arrive");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_staff_of_a_store_that_sold_alone_come_along_and_a_second_nodes_are_asked_about() {
+    let folder = TempDir::new("lone-staff");
+    let place = Place { bin_dir: bin_dir(), data: folder.path().to_owned() };
+    let catalog = Catalog::read(&small_catalog()).expect("the catalog reads");
+    let store = StoreName { store: 1, code: "S01".to_owned(), name: "The Corner Grocer".to_owned() };
+    let first = Shop::open_as(&place, "first", &store, &[]).expect("a node needs no hub");
+    hires(&first, "mia", "manager", "2468", None).await;
+    hires(&first, "ben", "cashier", "1111", Some(("mia", "2468"))).await;
+    let second = Shop::open_as(&place, "second", &store, &[]).expect("a node needs no hub");
+    hires(&second, "mia", "manager", "9999", None).await;
+    hires(&second, "zoe", "cashier", "3333", Some(("mia", "9999"))).await;
+
+    let hub = Hub::open(&place).expect("the hub opens");
+    let code = hub.found(&store, &catalog.settings).await.expect("the store is founded");
+    first.enrol(&code).await.expect("it joins");
+    let staff = hub.client.get("/v1/stores/S01/staff").await.expect("the hub lists them");
+    let shown: Vec<_> =
+        staff["data"].as_array().expect("a list").iter().map(|row| (&row["id"], &row["has_pin"])).collect();
+    assert_eq!(shown, [(&json!("ben"), &json!(true)), (&json!("mia"), &json!(true))], "as the node had them");
+    let more = json!({"name": "Eva", "role": "cashier", "pin": "4444"});
+    hub.client.put("/v1/stores/S01/staff/eva", &more).await.expect("the hub keeps them now");
+    works_there(&first, &["ben", "eva", "mia"]).await;
+    let signs_on = json!({"staff": "ben", "pin": "1111"});
+    first.client.post("/v1/tills/R1/sign-on", &signs_on).await.expect("with the PIN that ben always had");
+
+    let code = hub.enrolment_code("S01").await.expect("a code");
+    second.enrol(&code).await.expect("it joins");
+    works_there(&second, &["ben", "eva", "mia"]).await;
+    let zoe = json!({"staff": "zoe", "pin": "3333"});
+    assert!(second.client.post("/v1/tills/R1/sign-on", &zoe).await.is_err(), "nobody took her on");
+    let mia = json!({"staff": "mia", "pin": "2468"});
+    second.client.post("/v1/tills/R1/sign-on", &mia).await.expect("the store's mia, not its own");
+    let review = hub.client.rows("/v1/review").await.expect("the hub lists what a person should see");
+    let unknown: Vec<_> =
+        review.iter().filter(|row| row["kind"] == "staff_unknown").map(|row| &row["ref"]).collect();
+    assert_eq!(unknown, [&json!("zoe")], "{review:#?}");
+}

@@ -120,7 +120,7 @@ export const en = {
   needNote: 'Write what was done.',
   cancel: 'Cancel',
   findings: {
-    total_differs: 'The total differs', unmatched_sku: 'Unknown item', duplicate_sale_id: 'Sale arrived twice', receipt_gap: 'A receipt is missing',
+    total_differs: 'The total differs', unmatched_sku: 'Unknown item', staff_unknown: 'Unknown staff', duplicate_sale_id: 'Sale arrived twice', receipt_gap: 'A receipt is missing',
     series_clash: 'Two series clash', refund_overrun: 'Refunded too much', fork: 'A node’s log forked', quarantined: 'Event set aside',
     opening_differs: 'Opening differs', custody_clash: 'Two custodians', promise_exposed: 'A promise can’t be met', handed_over_late: 'Handed over late',
     delivery_differs: 'Delivery differs', transfer_differs: 'Transfer differs', transfer_unknown: 'Unknown transfer', transfer_nowhere: 'Transfer without a store',

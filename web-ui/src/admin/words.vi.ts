@@ -122,7 +122,7 @@ export const vi: Words = {
   needNote: 'Hãy ghi đã làm gì.',
   cancel: 'Thôi',
   findings: {
-    total_differs: 'Tổng khác nhau', unmatched_sku: 'Hàng không rõ', duplicate_sale_id: 'Đơn đến hai lần', receipt_gap: 'Thiếu một phiếu',
+    total_differs: 'Tổng khác nhau', unmatched_sku: 'Hàng không rõ', staff_unknown: 'Nhân viên không rõ', duplicate_sale_id: 'Đơn đến hai lần', receipt_gap: 'Thiếu một phiếu',
     series_clash: 'Hai dãy số trùng', refund_overrun: 'Trả quá mức', fork: 'Nhật ký máy bị tách', quarantined: 'Sự kiện bị cách ly',
     opening_differs: 'Số đầu khác', custody_clash: 'Hai nơi cùng giữ', promise_exposed: 'Lời hứa không giữ được', handed_over_late: 'Giao muộn',
     delivery_differs: 'Giao hàng khác', transfer_differs: 'Chuyển kho khác', transfer_unknown: 'Chuyển kho không rõ', transfer_nowhere: 'Chuyển kho không có nơi đến',
