@@ -62,6 +62,15 @@ pub enum Sign {
         /// What the hub holds.
         ours: u64,
     },
+    /// A node holds a catalog version that the hub has not published: (epoch, version).
+    NodeKnowsCatalog {
+        /// Who.
+        who: Incarnation,
+        /// What it holds.
+        theirs: (u32, u64),
+        /// What the hub holds.
+        ours: (u32, u64),
+    },
 }
 
 /// The verdict at a start of the hub.

@@ -167,6 +167,12 @@ fn sign(sign: &Sign) -> String {
                 "node {who} holds {theirs} events of this hub's log, or another one there; the database ends at {ours}"
             )
         }
+        Sign::NodeKnowsCatalog { who, theirs, ours } => {
+            format!(
+                "node {who} holds version {} of the catalog, and the database ends at {}: it is older",
+                theirs.1, ours.1
+            )
+        }
     }
 }
 

@@ -46,8 +46,17 @@ pub fn speaks_for(hub: &Hub, store: i64, own: &Incarnation) -> Result<bool, Faul
     })
 }
 
-/// Notes that a node was met and proven.
-pub fn met(hub: &Hub, hello: &Hello, now: UtcMs) -> Result<(), Fault> {
+/// Notes that a node was met and proven. One that knows more of the catalog than this database does puts the hub into
+/// recovery ([`recovering::catalog_noticed`]); `luck` is asked for random bits then.
+pub fn met(
+    hub: &Hub,
+    hello: &Hello,
+    now: UtcMs,
+    luck: impl FnOnce() -> Result<recovering::Luck, Fault>,
+) -> Result<(), Fault> {
+    if recovering::catalog_noticed(hub, hello.incarnation, hello.catalog, luck)? {
+        tracing::warn!(node = %hello.incarnation, "a node holds a catalog that the hub has forgotten");
+    }
     hub.write(|tx, _| {
         let Some(author) = authors::find(tx, &hello.incarnation)? else { return Ok(()) };
         recovering::met(tx, &author, hello.catalog, now)?;

@@ -64,7 +64,7 @@ pub fn at_start(hub: &Hub, luck: Luck) -> Result<(), Fault> {
             }
             Ok(())
         }
-        Start::Restored(signs) => begin(hub, signs, None, luck),
+        Start::Restored(signs) => begin(hub, signs, Seen::Start, luck),
     }
 }
 
@@ -84,8 +84,44 @@ pub fn noticed(hub: &Hub, store: i64, who: Incarnation, told: &HeadMark, luck: L
         Ok::<_, Fault>(recovery::at_handshake(who, verdict, own.head.seq))
     })?;
     let Some(sign) = ours else { return Ok(false) };
-    begin(hub, vec![sign], Some((who, store, *told)), luck)?;
+    begin(hub, vec![sign], Seen::Stream(who, store, *told), luck)?;
     Ok(true)
+}
+
+/// A node was met that holds a version of the catalog. One that the hub never published, in the epoch in which it speaks,
+/// shows that the database is an older copy, also where no event of the hub's own was lost. Whether it recovers from now on.
+///
+/// # Errors
+/// Faults of the database.
+pub fn catalog_noticed(
+    hub: &Hub,
+    who: Incarnation,
+    has: CatalogVersion,
+    luck: impl FnOnce() -> Result<Luck, Fault>,
+) -> Result<bool, Fault> {
+    let head = hub.db.read(|tx| Ok::<_, Fault>(catalog::head(tx)?.at))?;
+    if !is_beyond(has, head) {
+        return Ok(false);
+    }
+    let (theirs, ours) = ((has.epoch, has.version), (head.epoch, head.version));
+    let sign = Sign::NodeKnowsCatalog { who, theirs, ours };
+    begin(hub, vec![sign], Seen::Catalog(has), luck()?)?;
+    Ok(true)
+}
+
+fn is_beyond(has: CatalogVersion, head: CatalogVersion) -> bool {
+    has.epoch == head.epoch && has.version > head.version
+}
+
+/// By what it is known that the database was put back.
+#[derive(Clone, Copy)]
+enum Seen {
+    /// By journals and identity, at a start.
+    Start,
+    /// By a node's head of a store's `H_s`.
+    Stream(Incarnation, i64, HeadMark),
+    /// By a node's catalog.
+    Catalog(CatalogVersion),
 }
 
 /// What journals hold beyond the database, process by process.
@@ -124,22 +160,20 @@ fn beyond(hub: &Hub, at_start: bool) -> Result<Beyond, Fault> {
 
 /// The database was put back: in one transaction a new epoch begins, every store's `H_s` ends and another goes on, and
 /// what the journals hold beyond the database comes back.
-fn begin(
-    hub: &Hub,
-    signs: Vec<Sign>,
-    told: Option<(Incarnation, i64, HeadMark)>,
-    luck: Luck,
-) -> Result<(), Fault> {
+fn begin(hub: &Hub, signs: Vec<Sign>, seen: Seen, luck: Luck) -> Result<(), Fault> {
     tracing::error!(
         ?signs,
         "the hub's database was put back: it recovers and gives nothing until that is over"
     );
-    let beyond = beyond(hub, told.is_none())?;
+    let beyond = beyond(hub, matches!(seen, Seen::Start))?;
     let now = hub.db.now()?;
     hub.write(|tx, after| {
-        if let Some((_, store, head)) = &told
-            && !is_own(tx, *store, &head.incarnation)?
-        {
+        let told_before = match &seen {
+            Seen::Start => false,
+            Seen::Stream(_, store, head) => !is_own(tx, *store, &head.incarnation)?,
+            Seen::Catalog(has) => !is_beyond(*has, catalog::head_locked(tx)?.at),
+        };
+        if told_before {
             // Another node had told of it first: it has begun already.
             return Ok(());
         }
@@ -156,7 +190,10 @@ fn begin(
         }
         let whole = replay(tx, after, hub, &beyond.events, now)? && beyond.whole;
         for (store, old) in ended {
-            let told = told.filter(|(_, of, _)| *of == store).map(|(who, _, head)| (who, head));
+            let told = match seen {
+                Seen::Stream(who, of, head) if of == store => Some((who, head)),
+                _ => None,
+            };
             open(tx, after, hub, store, &old, (&signs, whole, told), now)?;
         }
         after.journal = true;

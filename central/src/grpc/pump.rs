@@ -183,7 +183,9 @@ impl Pump {
             Output::Met(hello) => {
                 self.node = Some(hello.incarnation);
                 self.present = Some(self.hub.present.met(hello.incarnation));
-                self.beside(move |hub| nodes::met(hub, &hello, hub_time(&hub.db)?.ms).map(|()| None));
+                self.beside(move |hub| {
+                    nodes::met(hub, &hello, hub_time(&hub.db)?.ms, fresh_luck).map(|()| None)
+                });
                 // What was published while the caller was being identified woke nobody.
                 self.look_for_news();
             }
@@ -289,11 +291,7 @@ impl Pump {
         let (Some(store), Some(who), Some(told)) = (self.store_of(), self.node, told) else { return };
         let hub = Arc::clone(&self.hub);
         tokio::task::spawn_blocking(move || {
-            let mut luck = [0; 32];
-            let noticed = match getrandom::fill(&mut luck) {
-                Ok(()) => recovering::noticed(&hub, store, who, &told, luck),
-                Err(error) => Err(Fault::internal(error)),
-            };
+            let noticed = fresh_luck().and_then(|luck| recovering::noticed(&hub, store, who, &told, luck));
             if let Err(fault) = noticed {
                 tracing::error!(%fault, "the hub could not begin to recover");
             }
@@ -396,4 +394,10 @@ fn failed(fault: &Fault) -> Option<Input> {
 
 fn wall() -> i64 {
     jiff::Timestamp::now().as_millisecond()
+}
+
+fn fresh_luck() -> Result<recovering::Luck, Fault> {
+    let mut luck = [0; 32];
+    getrandom::fill(&mut luck).map_err(Fault::internal)?;
+    Ok(luck)
 }

@@ -117,9 +117,8 @@ pub fn accept(node: &mut Node, now: Now, hub: &Hub, tau: Option<Tau>) -> Answer<
         node.clock.hear(tau, now.boot);
     }
     if node.me.enrolled {
-        meta::set(node.conn(), "hub", hub)?;
-        node.touch();
-        return Ok(());
+        // Its database may have been put back since this node last heard it.
+        return super::follow::speaks_from_now_on(node, hub);
     }
     let successor: Incarnation = meta::get(node.conn(), "successor")?
         .ok_or_else(|| Fault::Fatal("accepted without having asked".to_owned()))?;

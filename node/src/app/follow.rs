@@ -32,15 +32,27 @@ pub fn follow(node: &mut Node, speaks: Incarnation) -> Answer<Following> {
     if incarnations::find(node.conn(), &speaks)?.is_some_and(|known| known.part == Part::Hub) {
         return Ok(Following::Past);
     }
-    let conn = node.conn();
-    if let Some(old) = incarnations::find(conn, &hub.incarnation)? {
-        incarnations::set_standing(conn, old.no, None, old.registered, true, old.retired)?;
-    }
-    let no = incarnations::intern(conn, &speaks, Part::Hub)?;
-    incarnations::set_part(conn, no, Part::Hub)?;
-    incarnations::set_standing(conn, no, Some(&hub.key), true, false, false)?;
-    meta::set(conn, "hub", &enrol::Hub { incarnation: speaks, ..hub })?;
-    node.touch();
+    speaks_from_now_on(node, &enrol::Hub { incarnation: speaks, ..hub })?;
     tracing::warn!(hub = %speaks, "the hub's database was put back: it goes on as a new incarnation");
     Ok(Following::Follows)
+}
+
+/// Takes a hub for the store's own: its stream is taken in from now on, the one that spoke before says nothing more.
+///
+/// # Errors
+/// A fault.
+pub(super) fn speaks_from_now_on(node: &mut Node, hub: &enrol::Hub) -> Answer<()> {
+    let conn = node.conn();
+    let before = enrol::hub(conn)?.filter(|before| before.incarnation != hub.incarnation);
+    if let Some(old) =
+        before.map(|before| incarnations::find(conn, &before.incarnation)).transpose()?.flatten()
+    {
+        incarnations::set_standing(conn, old.no, None, old.registered, true, old.retired)?;
+    }
+    let no = incarnations::intern(conn, &hub.incarnation, Part::Hub)?;
+    incarnations::set_part(conn, no, Part::Hub)?;
+    incarnations::set_standing(conn, no, Some(&hub.key), true, false, false)?;
+    meta::set(conn, "hub", hub)?;
+    node.touch();
+    Ok(())
 }

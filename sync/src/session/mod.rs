@@ -482,6 +482,9 @@ impl Session {
         if !own {
             self.outgoing.others_are_at_it(head, self.now + self.relay_ms());
         }
+        if !own && head.seq == held.seq && head.hash != held.hash {
+            return self.other_branch(head, held);
+        }
         match self.outgoing.ack(head) {
             Heard::OtherHash if own => return self.self_fence(Refusal::Fork, *head),
             Heard::OtherHash => {
@@ -492,6 +495,25 @@ impl Session {
         }
         // Of a neighbour's stream the other side may hold more than is held here.
         self.out.push_back(Output::Acked(if head.seq > held.seq { held } else { *head }));
+    }
+
+    /// Somebody else's stream ends at both sides at one place and not alike: nothing was on its way that could have told.
+    /// The hub says its branch, a node tells the hub what it holds so that it does; neighbours leave it to the hub.
+    fn other_branch(&mut self, theirs: &HeadMark, held: HeadMark) {
+        match self.local.role {
+            // Once in a while: two sides that answer each other would never come to an end.
+            role @ (Role::Hub | Role::Node) => {
+                if !self.outgoing.may_say_branch(theirs.incarnation, self.now, self.now + DECLINED_MS) {
+                    return;
+                }
+                if role == Role::Node {
+                    return self.send(Message::Ack(vec![held]));
+                }
+                self.outgoing.ack(theirs);
+                self.tell_canonical(theirs.incarnation);
+            }
+            Role::Neighbour => self.outgoing.declined(theirs.incarnation, self.now + DECLINED_MS),
+        }
     }
 
     /// Asking is no progress: only what comes of it is.

@@ -33,6 +33,8 @@ struct Stream {
     held_until: UtcMs,
     /// The other side takes nothing more of it for now.
     declined: bool,
+    /// The canonical branch was said; not again before this time.
+    said_until: UtcMs,
 }
 
 /// A batch on its way.
@@ -114,6 +116,16 @@ impl Outgoing {
         if let Some(stream) = self.streams.get_mut(&incarnation) {
             (stream.declined, stream.held_until, stream.sent) = (true, until, stream.acked);
         }
+    }
+
+    /// Whether the canonical branch of a stream is to be said; not again before `until`, whatever the other side answers.
+    pub(super) fn may_say_branch(&mut self, incarnation: Incarnation, now: UtcMs, until: UtcMs) -> bool {
+        let stream = self.streams.entry(incarnation).or_default();
+        let may = now >= stream.said_until;
+        if may {
+            stream.said_until = until;
+        }
+        may
     }
 
     /// A stream that was declined is taken again.

@@ -51,7 +51,25 @@ impl World {
             HubWork::Identify(hello) => self.identify(link, &hello),
             HubWork::Met(hello) => {
                 let now = self.now;
-                self.with_hub(|hub| nodes::met(hub, &hello, now)).ok();
+                // Of the moment, not of the world's luck: it is seldom asked for.
+                let mut luck = [0; 32];
+                luck[..8].copy_from_slice(&now.to_le_bytes());
+                luck[8..16].copy_from_slice(&link.to_le_bytes());
+                let restored = self.hub.restored;
+                let asked = std::cell::Cell::new(false);
+                let luck = || {
+                    asked.set(true);
+                    Ok(luck)
+                };
+                self.with_hub(|hub| nodes::met(hub, &hello, now, luck)).ok();
+                if asked.get() {
+                    self.hub.look_at_time();
+                    self.say(&format!("{} holds a catalog that the hub forgot", hello.incarnation));
+                    if !restored {
+                        self.oracle.blame("the hub believes that it lost memory".to_owned());
+                    }
+                    self.spread_news();
+                }
                 let present = self.hub.hub.as_ref().map(|hub| hub.present.met(hello.incarnation));
                 if let Some(it) = self.links.get_mut(&link) {
                     it.sides[1].present = present;

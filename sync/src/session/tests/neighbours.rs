@@ -268,6 +268,43 @@ fn another_branch_of_a_third_is_declined_and_everything_else_goes_on() {
     assert_eq!((a.closed, b.closed), (None, None));
 }
 
+/// Two machines wrote one stream, and one branch came to the hub while the other came to a node: both end at one place. In
+/// a session that goes on neither has anything to send, and the hub says its branch all the same.
+#[test]
+fn the_hub_says_its_branch_where_both_end_at_one_place() {
+    for node_is_first in [true, false] {
+        let (mut node, mut hub) = (Replica::new(NODE), Replica::new(HUB));
+        let (mut third, mut twin) = (Replica::new(THIRD), Replica::new(THIRD));
+        third.write(1);
+        let stamp = Stamp { wall: 7, tau: None, trading: 7, till: None, shift: None, staff: None };
+        let body = Body::from(DrawerOpened { reason: "other".to_owned(), approver: None });
+        twin.logs.insert(THIRD, vec![Head::empty(THIRD).append(stamp, &body).unwrap()]);
+        twin.signed.insert(THIRD, [1].into());
+        let (mut a, mut b) = (Side::new(Role::Node, &mut node), Side::new(Role::Hub, &mut hub));
+        a.session.handle(0, Input::Start);
+        b.session.handle(0, Input::Start);
+        settle(&mut a, &mut b, 0);
+        let sent = b.replica.sent_events;
+        learn(a.replica, &twin);
+        learn(b.replica, &third);
+        if node_is_first {
+            tell(&mut a, 1);
+            settle(&mut a, &mut b, 1);
+        }
+        tell(&mut b, 2);
+        settle(&mut a, &mut b, 2);
+        tell(&mut a, 3);
+        settle(&mut a, &mut b, 3);
+        for now in [RELAY_HUB_MS + 10, 2 * RELAY_HUB_MS] {
+            a.session.handle(now, Input::Tick { tau: None });
+            b.session.handle(now, Input::Tick { tau: None });
+            settle(&mut a, &mut b, now);
+        }
+        assert!(b.replica.sent_events > sent, "the node is first: {node_is_first}");
+        assert_eq!((a.closed, b.closed), (None, None));
+    }
+}
+
 #[test]
 fn what_is_asked_for_is_given_once_and_comes_as_the_givers_own_events() {
     let (mut east, mut west) = pair();
