@@ -84,7 +84,7 @@ fn with_the_hub_gone_a_sale_at_one_is_seen_at_the_others() {
 #[test]
 fn eight_nodes_that_know_addresses_alone_all_meet() {
     // The store is open once every node talks to all of the others.
-    let mut store = LanStore::open("eight", &["n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8"], &ITEMS);
+    let mut store = LanStore::open("eight", &["n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8"], ITEMS);
     store.hub_gone();
     let (sale, answer) = store.nodes[6].sell("MILK", 1);
     answer.ok();

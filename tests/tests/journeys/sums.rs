@@ -291,7 +291,7 @@ fn z_is_the_sum(z: &Value, shift: &Shift, counted: i64) {
         sum(shift.documents.iter().filter(|one| one["kind"] == kind).map(|one| int(one, field)))
     };
     let both = |field: &str| of("sale", field) + of("refund", field);
-    let count = |kind: &str| shift.documents.iter().filter(|one| one["kind"] == kind).count() as i64;
+    let count = |kind: &str| sum(shift.documents.iter().filter(|one| one["kind"] == kind).map(|_| 1));
     for (field, right) in [
         ("sales", of("sale", "total")),
         ("refunds", of("refund", "total")),
@@ -324,7 +324,7 @@ fn z_is_the_sum(z: &Value, shift: &Shift, counted: i64) {
     assert_eq!(int(drawer, "difference"), counted - expected, "{drawer}");
     let (before, after) = (&z["perpetual_before"], &z["perpetual_after"]);
     assert_eq!(int(after, "sales") - int(before, "sales"), of("sale", "total"), "totals that never end");
-    assert_eq!(int(after, "documents") - int(before, "documents"), shift.documents.len() as i64);
+    assert_eq!(int(after, "documents") - int(before, "documents"), count("sale") + count("refund"));
 }
 
 #[test]
