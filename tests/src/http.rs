@@ -126,8 +126,13 @@ impl Client {
             Some(stream) => stream,
             None => self.connect()?,
         };
-        stream.write_all(&self.request(method, path, headers, body))?;
-        let (answer, keep) = read_answer(&mut stream, method == "HEAD")?;
+        // A server may answer and close before it has read everything: its answer counts, where there is one.
+        let sent = stream.write_all(&self.request(method, path, headers, body));
+        let read = read_answer(&mut stream, method == "HEAD");
+        let (answer, keep) = match (sent, read) {
+            (_, Ok(read)) => read,
+            (Err(e), _) | (Ok(()), Err(e)) => return Err(e),
+        };
         if keep {
             self.connection = Some(stream);
         }

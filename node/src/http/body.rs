@@ -5,12 +5,20 @@ use crate::app::problem::{Code, no, no_at};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
+use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
+use std::time::Duration;
 
 /// Most bytes of a body.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Most bytes of a refused body that are read off.
+const READ_OFF_BYTES_MAX: usize = 16 << 20;
+
+/// How long a refused body is read off.
+const READ_OFF_MAX: Duration = Duration::from_secs(5);
 
 /// A JSON body.
 pub struct Json<T>(pub T);
@@ -25,6 +33,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         let announced =
             request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
         if announced.is_some_and(|bytes: usize| bytes > BODY_BYTES_MAX) {
+            read_off(request).await;
             return Err(too_large());
         }
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
@@ -33,6 +42,26 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         })?;
         read(&bytes).map(Json)
     }
+}
+
+/// Reads a refused body to its end, within bounds: a connection that is closed on a caller who still sends takes the
+/// answer with it. Whoever asked before sending (`Expect`) is told at once.
+async fn read_off(request: Request) {
+    if request.headers().contains_key(header::EXPECT) {
+        return;
+    }
+    let mut body = request.into_body();
+    let all = async {
+        let mut bytes = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.data_ref().map_or(0, Bytes::len);
+            if bytes > READ_OFF_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    // What comes slower than this is let go.
+    let _ = tokio::time::timeout(READ_OFF_MAX, all).await;
 }
 
 fn too_large() -> Refused {
