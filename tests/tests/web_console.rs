@@ -1,5 +1,5 @@
 //! The hub's console in Chromium on real programs: who gets in, every page in both languages and themes, what it shows of
-//! a store's day, and a lost computer: fenced, waited for, counted at a till, resolved (`screens.md` §4.5, `model.md` §3).
+//! a store's day, events that a consumer could not take, and a lost computer: fenced, waited for, counted at a till, resolved (`screens.md` §4.5, `model.md` §3).
 //! The stories are in `web-ui/e2e/console.mjs`.
 //!
 //! Needs what `tradepost_tests::browser` says; where it is missing the test says so.
@@ -8,6 +8,7 @@ use serde_json::json;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use tradepost_central::consumers::Record;
 use tradepost_tests::browser;
 use tradepost_tests::http::Client;
 use tradepost_tests::ids::uuid_v7;
@@ -66,10 +67,41 @@ fn a_store_with_troubles() -> LanStore {
     store
 }
 
+/// Two events that consumers gave up before: one whose hindrance is gone, and one that nobody can ever take.
+fn set_aside(store: &LanStore) {
+    let record = |id: &str, name: &str, topic: &str, data: &[u8]| Record {
+        id: id.to_owned(),
+        ty: format!("dev.tradepost.{name}.v1"),
+        source: "/catalog".to_owned(),
+        subject: "MUG".to_owned(),
+        time: 0,
+        topic: topic.to_owned(),
+        key: "MUG".to_owned(),
+        data: data.to_vec(),
+        traceparent: String::new(),
+    };
+    // Field 1 of the message: the item.
+    let well = record("before-1", "product.created", "tradepost.catalog.product.v1", b"\x0a\x03MUG");
+    let ill = record("before-2", "order.created", "tradepost.sales.order.v1", b"");
+    let hub = rusqlite::Connection::open(store.path("hub").join("hub.db")).expect("the hub's file is there");
+    hub.busy_timeout(SOON).expect("it can wait for the hub");
+    for (group, record, reason) in
+        [("analytics", well, "the disk was full"), ("accounting", ill, "an order without a document")]
+    {
+        let sql = "INSERT INTO consumer_parked (name, place, lane, ce_id, state, tries, next_at, parked_at, reason, record) \
+            VALUES (?1, 1, ?2, ?3, 'dead', 10, 0, 1795000000000, ?4, ?5)";
+        let lane = format!("{} {}", record.topic, record.key);
+        let bytes = postcard::to_allocvec(&record).expect("plain values serialise");
+        let _ =
+            hub.execute(sql, rusqlite::params![group, lane, record.id, reason, bytes]).expect("a new row");
+    }
+}
+
 #[test]
 fn a_person_at_headquarters_sees_and_recovers() {
     let Some(web) = browser::web_ui() else { return };
     let mut store = a_store_with_troubles();
+    set_aside(&store);
     let url = store.hub_address();
     let page = Client::new(&url).get("/").expect("the hub serves a page").text();
     assert!(

@@ -11,7 +11,7 @@ const URL_OF_TILL = process.env.TRADEPOST_URL_TILL ?? '';
 const TOKEN = process.env.TRADEPOST_TOKEN ?? '';
 /** Targets of the console, in px. */
 const LEAST = 44;
-const PAGES = ['stores', 'orders', 'shifts', 'stored', 'rollout', 'stock', 'review', 'aside', 'recovery'];
+const PAGES = ['stores', 'orders', 'shifts', 'stored', 'rollout', 'stock', 'review', 'aside', 'recovery', 'consumers'];
 
 const complaints = [];
 
@@ -72,6 +72,42 @@ async function seeingTheDay({ page }) {
   await looksRight(page, 'an order', LEAST);
   await go(page, 'stock');
   await page.locator('main table, [data-testid=none]').first().waitFor();
+}
+
+/** Events that were set aside: one is tried again and taken, one is given up; then a group is built anew. */
+async function decidingOnEvents({ page }) {
+  await go(page, 'consumers');
+  await page.locator('[data-testid=dead]', { hasText: '2 events wait' }).waitFor();
+  await page.click('[data-letters=analytics]');
+  const letters = page.locator('[data-testid=letters]');
+  await letters.locator('tr', { hasText: 'the disk was full' }).waitFor();
+  await looksRight(page, 'events set aside', LEAST);
+  await shot(page, 'console-letters');
+  await letters.getByRole('button', { name: 'Look inside' }).click();
+  await page.locator('[data-testid=inside] tr', { hasText: 'MUG' }).waitFor();
+  await looksRight(page, 'inside an event', LEAST);
+  await shot(page, 'console-letter');
+  await page.keyboard.press('Escape');
+  await letters.getByRole('button', { name: 'Try again now' }).click();
+  await until('the group has taken it', async () => {
+    await letters.getByRole('button', { name: /^Read again/ }).click();
+    return letters.locator('[data-testid=none]').isVisible();
+  });
+
+  await page.click('[data-letters=accounting]');
+  await letters.locator('tr', { hasText: 'an order without a document' }).waitFor();
+  await letters.getByRole('button', { name: 'Give up' }).click();
+  await looksRight(page, 'giving up', LEAST);
+  await page.locator('[data-testid=confirm] .primary').click();
+  await letters.locator('[data-testid=none]').waitFor();
+  await page.locator('[data-testid=dead]').waitFor({ state: 'detached' });
+
+  await page.click('[data-rebuild=search]');
+  await page.getByRole('heading', { name: 'Build anew: Product search?' }).waitFor();
+  await page.locator('[data-testid=confirm] .primary').click();
+  await page.locator('[data-testid=confirm]').waitFor({ state: 'detached' });
+  const search = page.locator('main tr', { hasText: 'Product search' });
+  await until('it has read all facts again', async () => /nothing waits here/.test(await search.innerText()) && !/being built anew/.test(await search.innerText()));
 }
 
 /** Each page in both languages and both themes, and once on a small window. */
@@ -194,7 +230,7 @@ async function weighing() {
 const browser = await launch();
 const desk = { browser, page: await open(browser, {}) };
 let failed = 0;
-for (const story of [weighing, gettingIn, seeingTheDay, looks, fencing, counting, resolving]) {
+for (const story of [weighing, gettingIn, seeingTheDay, decidingOnEvents, looks, fencing, counting, resolving]) {
   try {
     await story(desk);
     console.log(`ok ${story.name}`);

@@ -134,9 +134,34 @@ export interface Recovery {
   } | null;
   last_barrier: (Outcome & { id: string; state: string; ended_at: string | null }) | null;
 }
+/** A group of consumers and how it stands. */
+export interface Group {
+  name: string;
+  topics: string[];
+  had: number;
+  behind: number;
+  rebuilding: boolean;
+  parked: number;
+  dead: number;
+}
+/** A record that a group could not take. */
+export interface Letter {
+  id: string;
+  state: 'parked' | 'dead';
+  type: string;
+  topic: string;
+  key: string;
+  subject: string;
+  reason: string;
+  tries: number;
+  parked_at: string;
+  next_at: string;
+  data: string;
+}
 export interface Page<Row> { data: Row[]; next_cursor: string | null; has_more: boolean }
 
-const PAGE = 100;
+/** Rows of a page. */
+export const PAGE = 100;
 /** So many pages of stock are looked through for promises that can't be met; then the screen says so. */
 export const STOCK_PAGES = 20;
 
@@ -164,6 +189,10 @@ export const hub = {
   openBarrier: (code: string, id: string, purpose: 'resolve' | 'mint') => call<Recovery>('POST', `${store(code)}/barriers`, { id, purpose }),
   dropBarrier: (code: string, id: string) => call<unknown>('DELETE', `${store(code)}/barriers/${enc(id)}`),
   takeOver: (code: string, kind: string, id: string) => call<unknown>('POST', `${store(code)}/takeovers`, { kind, id }),
+  consumers: () => call<Group[]>('GET', '/v1/consumers'),
+  letters: (group: string, of: { cursor?: string }) => call<Page<Letter>>('GET', `/v1/consumers/${enc(group)}/letters?${query({ limit: PAGE, ...of })}`),
+  decide: (group: string, id: string, decision: 'replay' | 'discard') => call<unknown>('POST', `/v1/consumers/${enc(group)}/letters/${enc(id)}`, { decision }),
+  rebuild: (group: string) => call<unknown>('POST', `/v1/consumers/${enc(group)}/replay`),
 };
 
 const KEPT = 'tradepost.console';

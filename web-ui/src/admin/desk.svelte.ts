@@ -1,12 +1,12 @@
 /** What the pages of the console share: who is let in, which page is shown, and what was asked of the hub. */
 import { Problem, Unreachable, credentials } from '../api/client.ts';
-import { LOCALES, money } from '../core/money.ts';
+import { LOCALES, money, number } from '../core/money.ts';
 import { age } from '../core/time.ts';
 import { settings } from '../ui/settings.svelte.ts';
 import { token } from './api.ts';
 import { words } from './words.ts';
 
-export const PAGES = ['stores', 'orders', 'shifts', 'stored', 'rollout', 'stock', 'review', 'aside', 'recovery'] as const;
+export const PAGES = ['stores', 'orders', 'shifts', 'stored', 'rollout', 'stock', 'review', 'aside', 'recovery', 'consumers'] as const;
 export type PageName = (typeof PAGES)[number];
 
 class Desk {
@@ -96,6 +96,9 @@ export function when(rfc3339: string | null): string {
 export function dayOf(day: string): string {
   return new Intl.DateTimeFormat(LOCALES[settings.lang], { dateStyle: 'short', timeZone: 'UTC' }).format(new Date(`${day}T12:00:00Z`));
 }
+
+/** A count, with its thousands told apart. */
+export const count = (n: number): string => number(n, 0, settings.lang);
 
 /** How long, in words. */
 export function span(ms: number): string {
