@@ -1,5 +1,6 @@
 //! The hub's console in Chromium on real programs: who gets in, every page in both languages and themes, what it shows of
-//! a store's day, events that a consumer could not take, and a lost computer: fenced, waited for, counted at a till, resolved (`screens.md` §4.5, `model.md` §3).
+//! a store's day and books, events that a consumer could not take, and a lost computer: fenced, waited for, counted at a
+//! till, resolved (`screens.md` §4.5, `model.md` §3).
 //! The stories are in `web-ui/e2e/console.mjs`.
 //!
 //! Needs what `tradepost_tests::browser` says; where it is missing the test says so.

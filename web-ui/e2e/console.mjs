@@ -3,6 +3,7 @@
  * `TRADEPOST_URL` is the hub's, `TRADEPOST_TOKEN` its admin token, `TRADEPOST_URL_TILL` the node that goes on.
  */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { launch, looksRight, openTill, PATIENCE_MS, shot, until, URL_OF_NODE as URL_OF_HUB } from './browser.mjs';
 import { enter } from './walk.mjs';
@@ -11,7 +12,9 @@ const URL_OF_TILL = process.env.TRADEPOST_URL_TILL ?? '';
 const TOKEN = process.env.TRADEPOST_TOKEN ?? '';
 /** Targets of the console, in px. */
 const LEAST = 44;
-const PAGES = ['stores', 'orders', 'shifts', 'stored', 'rollout', 'stock', 'review', 'aside', 'recovery', 'consumers'];
+const PAGES = ['stores', 'orders', 'shifts', 'stored', 'rollout', 'stock', 'review', 'aside', 'recovery', 'reports', 'days', 'consumers', 'webhooks', 'audit'];
+/** Pages that show one store at a time. */
+const OF_A_STORE = ['reports', 'days'];
 
 const complaints = [];
 
@@ -107,7 +110,90 @@ async function decidingOnEvents({ page }) {
   await page.locator('[data-testid=confirm] .primary').click();
   await page.locator('[data-testid=confirm]').waitFor({ state: 'detached' });
   const search = page.locator('main tr', { hasText: 'Product search' });
-  await until('it has read all facts again', async () => /nothing waits here/.test(await search.innerText()) && !/being built anew/.test(await search.innerText()));
+  await until('it has read all facts again', async () => /nothing waits/.test(await search.innerText()) && !/being built anew/.test(await search.innerText()));
+}
+
+async function goToStore(page, name) {
+  await go(page, name);
+  await page.selectOption('[data-testid=store]', '13');
+  await page.waitForSelector('[data-testid=from]');
+}
+
+/** What was sold, what the accounts came to, the journal as a file, and a day that is closed. */
+async function readingTheBooks({ page }) {
+  await goToStore(page, 'reports');
+  await until('the reports have read the day', async () => {
+    await page.getByRole('button', { name: 'Read again' }).click();
+    return page.locator('[data-testid=totals]', { hasText: '€2.00' }).isVisible();
+  });
+  await page.locator('[data-day]').first().click();
+  await page.locator('[data-testid=sold] tr', { hasText: 'MUG' }).locator('.figure', { hasText: /^2$/ }).waitFor();
+  await looksRight(page, 'sales report', LEAST);
+  await shot(page, 'console-report');
+  const from = await page.inputValue('[data-testid=from]');
+  await page.fill('[data-testid=from]', '2099-01-01');
+  await page.getByText(/^Give a first day/).waitFor();
+  await looksRight(page, 'days the wrong way round', LEAST);
+  await page.fill('[data-testid=from]', from);
+
+  await goToStore(page, 'days');
+  await page.locator('[data-testid=books] tr', { hasText: 'Revenue' }).waitFor();
+  const coming = page.waitForEvent('download');
+  await page.click('[data-testid=journal]');
+  const journal = readFileSync(await (await coming).path(), 'utf8');
+  assert.match(journal, /^entry,line,store,.*\n[^\n]*,13,/);
+  const close = page.locator('[data-testid=close]');
+  const confirm = page.locator('[data-testid=confirm]');
+  const yesterday = await close.locator('input').inputValue();
+  await close.locator('input').fill('2099-01-01');
+  await close.locator('.primary').click();
+  await confirm.locator('.primary').click();
+  await confirm.getByText(/has not begun/).waitFor();
+  await page.keyboard.press('Escape');
+  await close.locator('input').fill(yesterday);
+  await close.locator('.primary').click();
+  await looksRight(page, 'closing a day', LEAST);
+  await confirm.locator('.primary').click();
+  await page.locator('[data-testid=closed] tbody tr').waitFor();
+  await looksRight(page, 'accounting days', LEAST);
+  await shot(page, 'console-days');
+}
+
+/** A receiver is added, keeps its secret, and is switched off; the audit trail knows of it and is whole. */
+async function tellingOthers({ page }) {
+  await go(page, 'webhooks');
+  const add = page.locator('[data-testid=add]');
+  await add.locator('.primary').click();
+  await add.getByText('Give the address that messages are sent to.').waitFor();
+  await add.getByLabel(/^Its address/).fill('ftp://receiver.test');
+  await add.locator('.primary').click();
+  await add.getByText(/is no http or https address/).waitFor();
+  await looksRight(page, 'webhook refused', LEAST);
+  await add.getByLabel(/^Its address/).fill('http://127.0.0.1:9/told');
+  await add.getByLabel(/^Kinds of events/).fill('z.closed order.created');
+  await add.locator('.primary').click();
+  assert.match(await page.textContent('[data-testid=secret]'), /^whsec_/);
+  await looksRight(page, 'a webhook’s secret', LEAST);
+  await page.getByRole('button', { name: 'I have kept it' }).click();
+  const made = page.locator('main tbody tr', { hasText: '127.0.0.1:9/told' });
+  await made.getByText('z.closed, order.created').waitFor();
+  await shot(page, 'console-webhooks');
+  await made.getByRole('button', { name: /^Switch off/ }).click();
+  await looksRight(page, 'switching a webhook off', LEAST);
+  await page.locator('[data-testid=confirm] .primary').click();
+  await page.locator('main [data-testid=none]').waitFor();
+
+  await go(page, 'audit');
+  await page.getByRole('searchbox').fill('/v1/webhooks');
+  await page.keyboard.press('Enter');
+  // A refused call changed nothing: it has no entry.
+  await until('only what was done to webhooks is shown', async () => await page.locator('main tbody tr').count() === 2);
+  await page.locator('main tbody tr', { hasText: 'POST /v1/webhooks' }).locator('button').click();
+  assert.match(await page.textContent('[data-testid=entry]'), /127\.0\.0\.1:9\/told/);
+  await page.click('[data-testid=verify]');
+  await page.locator('[data-testid=verdict]', { hasText: 'The trail is whole' }).waitFor();
+  await looksRight(page, 'audit trail', LEAST);
+  await shot(page, 'console-audit');
 }
 
 /** Each page in both languages and both themes, and once on a small window. */
@@ -123,6 +209,12 @@ async function looks({ browser }) {
         await go(page, name);
         await shot(page, `console-${locale.slice(0, 2)}-${colorScheme}-${name}`);
         await looksRight(page, `${name} (${locale}, ${colorScheme})`, LEAST);
+      }
+      for (const name of OF_A_STORE) {
+        await goToStore(page, name);
+        await page.locator('main table').first().waitFor();
+        await shot(page, `console-${locale.slice(0, 2)}-${colorScheme}-${name}-of-a-store`);
+        await looksRight(page, `${name} of a store (${locale}, ${colorScheme})`, LEAST);
       }
       await page.context().close();
     }
@@ -230,7 +322,7 @@ async function weighing() {
 const browser = await launch();
 const desk = { browser, page: await open(browser, {}) };
 let failed = 0;
-for (const story of [weighing, gettingIn, seeingTheDay, decidingOnEvents, looks, fencing, counting, resolving]) {
+for (const story of [weighing, gettingIn, seeingTheDay, decidingOnEvents, readingTheBooks, tellingOthers, looks, fencing, counting, resolving]) {
   try {
     await story(desk);
     console.log(`ok ${story.name}`);

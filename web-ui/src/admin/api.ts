@@ -1,5 +1,5 @@
 /** What the hub says and takes, as the console needs it. */
-import { call, credentials, enc } from '../api/client.ts';
+import { call, credentials, enc, text } from '../api/client.ts';
 
 export interface Store { code: string; name: string; created_at: string }
 export interface Place { epoch: number; version: number }
@@ -158,12 +158,30 @@ export interface Letter {
   next_at: string;
   data: string;
 }
+/** What somebody changed, and with what. */
+export interface Entry { no: number; at: number; actor: string; call: string; body: string; trace_id: string; hash: string }
+export interface Verdict { whole: boolean; good: number; first_bad: number | null; hash: string }
+export interface SalesDay { day: string; currency: string; sales: number; refunds: number; net: number; tax: number; total: number }
+export interface SoldItem { hour: number; sku: string; units: number; net: number; tax: number }
+export interface ClosedDay { day: string; closed_at: string; seq: number }
+/** Debits less credits, in minor units. */
+export interface Balance { day: string; account: string; currency: string; amount: number }
+/** Who is told of events over HTTP. */
+export interface Webhook {
+  id: string;
+  url: string;
+  types: string[];
+  created_at: string;
+  /** Told once, when it is made. */
+  secret?: string;
+  messages: { state: string; count: number }[];
+}
 export interface Page<Row> { data: Row[]; next_cursor: string | null; has_more: boolean }
 
+/** How long a walk over a whole trail or journal may take. */
+const WALK_MS_MAX = 120_000;
 /** Rows of a page. */
 export const PAGE = 100;
-/** So many pages of stock are looked through for promises that can't be met; then the screen says so. */
-export const STOCK_PAGES = 20;
 
 const query = (of: Record<string, string | boolean | number | undefined>) =>
   Object.entries(of).filter(([, value]) => value !== undefined && value !== '' && value !== false).map(([name, value]) => `${name}=${enc(String(value))}`).join('&');
@@ -192,6 +210,17 @@ export const hub = {
   consumers: () => call<Group[]>('GET', '/v1/consumers'),
   letters: (group: string, of: { cursor?: string }) => call<Page<Letter>>('GET', `/v1/consumers/${enc(group)}/letters?${query({ limit: PAGE, ...of })}`),
   decide: (group: string, id: string, decision: 'replay' | 'discard') => call<unknown>('POST', `/v1/consumers/${enc(group)}/letters/${enc(id)}`, { decision }),
+  audit: (of: { q?: string; cursor?: string }) => call<Page<Entry>>('GET', `/v1/audit?${query({ limit: PAGE, ...of })}`),
+  verdict: () => call<Verdict>('GET', '/v1/audit/verdict', undefined, WALK_MS_MAX),
+  sales: (of: { store: string; from: string; to: string }) => call<SalesDay[]>('GET', `/v1/reports/sales?${query(of)}`),
+  sold: (of: { store: string; day: string }) => call<SoldItem[]>('GET', `/v1/reports/items?${query(of)}`),
+  balances: (of: { store: string; from: string; to: string }) => call<Balance[]>('GET', `/v1/journal/balances?${query(of)}`),
+  journal: (of: { store: string; from: string; to: string }) => text(`/v1/journal.csv?${query(of)}`, WALK_MS_MAX),
+  days: (code: string) => call<ClosedDay[]>('GET', `${store(code)}/days`),
+  closeDay: (code: string, day: string) => call<ClosedDay>('PUT', `${store(code)}/days/${enc(day)}`),
+  webhooks: () => call<Webhook[]>('GET', '/v1/webhooks'),
+  addWebhook: (url: string, types: string[]) => call<Webhook>('POST', '/v1/webhooks', { url, types }),
+  removeWebhook: (id: string) => call<unknown>('DELETE', `/v1/webhooks/${enc(id)}`),
   rebuild: (group: string) => call<unknown>('POST', `/v1/consumers/${enc(group)}/replay`),
 };
 

@@ -69,8 +69,8 @@ async function refused(response: Response): Promise<Error> {
 }
 
 /** The text of a document of the node's. */
-export async function text(path: string): Promise<string> {
-  const response = await send('GET', path);
+export async function text(path: string, msMax = ANSWER_MS_MAX): Promise<string> {
+  const response = await send('GET', path, undefined, msMax);
   if (!response.ok) throw await refused(response);
   return readText(response);
 }
