@@ -12,7 +12,7 @@ const URL_OF_TILL = process.env.TRADEPOST_URL_TILL ?? '';
 const TOKEN = process.env.TRADEPOST_TOKEN ?? '';
 /** Targets of the console, in px. */
 const LEAST = 44;
-const PAGES = ['stores', 'orders', 'shifts', 'stored', 'rollout', 'stock', 'review', 'aside', 'recovery', 'reports', 'days', 'consumers', 'webhooks', 'audit'];
+const PAGES = ['stores', 'orders', 'shifts', 'stored', 'rollout', 'stock', 'review', 'aside', 'recovery', 'restored', 'reports', 'days', 'consumers', 'webhooks', 'audit'];
 /** Pages that show one store at a time. */
 const OF_A_STORE = ['reports', 'days'];
 
@@ -196,6 +196,32 @@ async function tellingOthers({ page }) {
   await shot(page, 'console-audit');
 }
 
+/** How a hub looks whose database was put back: what it says stands in for one; that it isn't one this hub itself says. */
+async function afterARestore({ page }) {
+  await go(page, 'restored');
+  await page.getByText('The hub’s database was never put back.').waitFor();
+  const node = { incarnation: '0f1e2d3c4b5a6978', name: 'north', state: 'live', heard: false, in_session: false, lease_until: '2026-11-26T08:00:00Z' };
+  const store = {
+    store: '13', state: 'recovering', next: ['north was not heard yet: connect it.'], begun_at: '2026-11-23T08:00:00Z', ended_at: null, journal_whole: false,
+    attested: null, old_log_held: 3, old_log_needed: 5, nodes: [node, { ...node, incarnation: '1f1e2d3c4b5a6978', name: 'south', heard: true, in_session: true, lease_until: null }],
+  };
+  await page.route('**/v1/hub/recovery', (route) => route.fulfill({ json: { recovering: true, epoch: 2, stores: [store] } }));
+  await page.locator('[data-store="13"]', { hasText: '3 of 5 events' }).getByText('north was not heard yet: connect it.').waitFor();
+  await looksRight(page, 'a restored hub', LEAST);
+  await shot(page, 'console-restored');
+  await page.getByRole('button', { name: 'Nobody else can sell' }).click();
+  const attest = page.locator('[data-testid=attest]');
+  await attest.locator('.primary').click();
+  await attest.getByText(/^Write who says so/).waitFor();
+  await looksRight(page, 'attesting', LEAST);
+  await attest.getByLabel(/^Who says so/).fill('the manager');
+  await attest.locator('.primary').click();
+  await attest.getByText('the hub does not recover (NOT_RECOVERING)').waitFor();
+  await page.keyboard.press('Escape');
+  await page.unroute('**/v1/hub/recovery');
+  await page.getByText('The hub’s database was never put back.').waitFor();
+}
+
 /** Each page in both languages and both themes, and once on a small window. */
 async function looks({ browser }) {
   for (const locale of ['en-GB', 'vi-VN']) {
@@ -322,7 +348,7 @@ async function weighing() {
 const browser = await launch();
 const desk = { browser, page: await open(browser, {}) };
 let failed = 0;
-for (const story of [weighing, gettingIn, seeingTheDay, decidingOnEvents, readingTheBooks, tellingOthers, looks, fencing, counting, resolving]) {
+for (const story of [weighing, gettingIn, seeingTheDay, decidingOnEvents, readingTheBooks, tellingOthers, afterARestore, looks, fencing, counting, resolving]) {
   try {
     await story(desk);
     console.log(`ok ${story.name}`);

@@ -176,6 +176,23 @@ export interface Webhook {
   secret?: string;
   messages: { state: string; count: number }[];
 }
+/** How far a hub is whose database was put back. */
+export interface HubRecovery {
+  recovering: boolean;
+  stores: {
+    store: string;
+    state: 'recovering' | 'over';
+    /** What it waits for and what to do about it: the hub's own sentences. */
+    next: string[];
+    begun_at: string;
+    ended_at: string | null;
+    journal_whole: boolean;
+    attested: string | null;
+    old_log_held: number;
+    old_log_needed: number;
+    nodes: { incarnation: string; name: string; state: string; heard: boolean; in_session: boolean; lease_until: string | null }[];
+  }[];
+}
 export interface Page<Row> { data: Row[]; next_cursor: string | null; has_more: boolean }
 
 /** How long a walk over a whole trail or journal may take. */
@@ -221,6 +238,8 @@ export const hub = {
   webhooks: () => call<Webhook[]>('GET', '/v1/webhooks'),
   addWebhook: (url: string, types: string[]) => call<Webhook>('POST', '/v1/webhooks', { url, types }),
   removeWebhook: (id: string) => call<unknown>('DELETE', `/v1/webhooks/${enc(id)}`),
+  restored: () => call<HubRecovery>('GET', '/v1/hub/recovery'),
+  attest: (attested: string, fence_absent: boolean) => call<HubRecovery>('POST', '/v1/hub/recovery/attestation', { attested, fence_absent }),
   rebuild: (group: string) => call<unknown>('POST', `/v1/consumers/${enc(group)}/replay`),
 };
 

@@ -6,7 +6,7 @@ import { settings } from '../ui/settings.svelte.ts';
 import { token } from './api.ts';
 import { words } from './words.ts';
 
-export const PAGES = ['stores', 'orders', 'shifts', 'stored', 'rollout', 'stock', 'review', 'aside', 'recovery', 'reports', 'days', 'consumers', 'webhooks', 'audit'] as const;
+export const PAGES = ['stores', 'orders', 'shifts', 'stored', 'rollout', 'stock', 'review', 'aside', 'recovery', 'restored', 'reports', 'days', 'consumers', 'webhooks', 'audit'] as const;
 export type PageName = (typeof PAGES)[number];
 
 class Desk {

@@ -6,7 +6,7 @@ export const en = {
   pages: {
     stores: 'Stores and nodes', orders: 'Orders', shifts: 'Z reports', stored: 'Stored cards', rollout: 'Price rollout', stock: 'Oversold',
     review: 'To look at', aside: 'Quarantine', recovery: 'Recovery', consumers: 'Consumers',
-    audit: 'Audit trail', reports: 'Sales reports', days: 'Accounting days', webhooks: 'Webhooks',
+    audit: 'Audit trail', reports: 'Sales reports', days: 'Accounting days', webhooks: 'Webhooks', restored: 'Restored hub',
   },
   tokenTitle: 'Who is there?',
   tokenHint: 'Type the token that stands in admin.token in the hub’s data folder. It is kept as long as this window is open.',
@@ -288,6 +288,27 @@ export const en = {
   takeAway: 'Switch off',
   takeAwaySure: 'Switch this webhook off?',
   takeAwayHint: (url: string, waiting: string) => `${url} is told nothing any more, and what waits for it (${waiting}) is dropped. To begin again, add it anew: it gets another secret.`,
+
+  restoredHint: 'After the hub’s database was put back from a backup: until every computer of a store was heard, the hub only receives there, and promises nothing. The stores go on selling.',
+  restoredNever: 'The hub’s database was never put back.',
+  restoredNow: 'The hub’s database was put back, and not everybody was heard yet.',
+  restoredOver: 'The hub’s database was put back once. That is over: nothing waits.',
+  restoreGoesOn: 'recovers',
+  restoreOver: 'recovered',
+  restoreBegan: (time: string) => `It began at ${time}.`,
+  restoreEnded: (time: string) => `It was over at ${time}.`,
+  oldLog: (held: string, needed: string) => `Of what the hub had written before, ${held} of ${needed} events are here again.`,
+  journalWhole: 'Its journals were read to their end.',
+  journalPart: 'Its journals have a gap or were not there.',
+  heardSince: 'Heard since',
+  leaseUntil: 'May sell until',
+  attest: 'Nobody else can sell',
+  attestSure: 'Can nobody unheard still sell?',
+  attestHint: 'Then the hub waits no longer for leases that it forgot. If a computer that isn’t listed can still sell, goods may be promised twice. It can’t be taken back.',
+  attestHow: 'Who says so, and how they know',
+  attestNeeded: 'Write who says so, and how they know.',
+  attestedAs: (words: string) => `Attested: ${words}`,
+  fenceAbsent: 'Fence whoever isn’t connected now',
 };
 
 export type Words = typeof en;
