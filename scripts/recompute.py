@@ -618,8 +618,15 @@ def broken_chains(events: dict) -> list[str]:
 def recompute(paths: list[str]) -> dict:
     events, wrong = read_log(paths)
     books = Books()
+    named = set()
     for event in events:
         body = event["body"]
+        if event["kind"] == "roster.changed":
+            for member in body["members"]:
+                # Who has ended when it is first named sold alone; what it left was opened with by the hub.
+                if member["incarnation"] not in named and member["retired"] and not member["fenced"]:
+                    books.without_stock.add(member["incarnation"])
+                named.add(member["incarnation"])
         if event["kind"] == "sku.aliased":
             books.aliases[body["from"]] = body["to"]
         if event["kind"] == "stock.opened":

@@ -400,6 +400,7 @@ pub fn application(hub: &Hub, store: &str, writer: &Writer, secret: [u8; 8]) -> 
         lone_head: None,
         items: std::collections::BTreeMap::new(),
         staff: Vec::new(),
+        earlier: Vec::new(),
     }
 }
 

@@ -65,11 +65,12 @@ fn nothing_is_lost_doubled_or_oversold_whatever_breaks() {
 }
 
 /// Worlds that showed something once: a machine that was enrolled anew at a hub whose database had been put back; a hub
-/// that had forgotten nothing but a version of the catalog; two branches that end at one place.
+/// that had forgotten nothing but a version of the catalog; two branches that end at one place; a machine that lost
+/// memory twice before a person enrolled it.
 #[test]
 fn seeds_that_once_failed_are_right() {
     let plan = |minutes| Plan { hub_restores: true, clones: true, ..Plan::short(minutes) };
-    for (seed, minutes) in [(5_002, 3), (7_000, 2), (7_017, 2), (7_029, 2), (7_091, 2)] {
+    for (seed, minutes) in [(5_002, 3), (7_000, 2), (7_017, 2), (7_029, 2), (7_091, 2), (7_230, 2)] {
         let outcome = run(seed, &plan(minutes), None, false);
         let again =
             format!("scripts/sim --seeds 1 --from {seed} --minutes {minutes} --clones --hub-restores --loud");

@@ -2,7 +2,7 @@
 //! its log and its stock along (`model.md` §1, §4).
 
 use super::stores as app_stores;
-use super::{Code, Fault, hub_log};
+use super::{Code, Fault, fence, hub_log, waits};
 use crate::db::authors::{NewAuthor, Role};
 use crate::db::stores::Store;
 use crate::db::{Tx, authors, enrolments, products, review, stores};
@@ -28,6 +28,8 @@ const TRIES_MAX: i64 = 5;
 pub const LONE_ROWS_MAX: usize = 200_000;
 /// People on the staff of one lone node.
 pub const LONE_STAFF_MAX: usize = 1_000;
+/// Logs that one machine wrote before it lost memory.
+pub const EARLIER_MAX: usize = 1_000;
 
 /// A code to be carried to a node.
 #[derive(Clone, Debug)]
@@ -98,6 +100,8 @@ pub struct Application {
     pub items: BTreeMap<Sku, LoneItem>,
     /// The lone node's own staff, each PIN as it is kept.
     pub staff: Vec<StaffRecord>,
+    /// The ends of the logs that the machine wrote before it lost memory, as it holds them.
+    pub earlier: Vec<HeadMark>,
 }
 
 /// What the node is told.
@@ -187,18 +191,62 @@ fn admit(
         program: &applicant.program,
         successor: None,
     };
-    let successor = authors::insert(tx, &new, now)?;
     let mut facts = Vec::new();
+    let mut fenced = Vec::new();
+    let earlier = unheard_of(tx, applicant)?;
     if let Some(head) = applicant.lone_head {
-        let lone =
-            NewAuthor { incarnation: head.incarnation, role: Role::Lone, successor: Some(successor), ..new };
-        let author = authors::insert(tx, &lone, now)?;
-        facts = openings(tx, applicant, &head, author, store.no, now)?;
+        let successor = Some(authors::insert(tx, &new, now)?);
+        let mut logs = Vec::new();
+        for head in earlier.iter().chain([&head]) {
+            let log = NewAuthor { incarnation: head.incarnation, role: Role::Lone, successor, ..new };
+            logs.push(authors::insert(tx, &log, now)?);
+            enrolments::add(tx, head.incarnation, head.hash, applicant.incarnation, store.no, now)?;
+        }
+        facts = openings(tx, applicant, &head, &logs, store.no, now)?;
+    } else {
+        for head in &earlier {
+            fenced.push(authors::insert(tx, &NewAuthor { incarnation: head.incarnation, ..new }, now)?);
+        }
+        // Behind them: the last one that a device's key wrote with is who goes on (`rejoin`).
+        let successor = authors::insert(tx, &new, now)?;
+        fenced.iter().try_for_each(|no| authors::set_successor(tx, *no, successor))?;
+        enrolments::add(tx, lone.incarnation, lone.hash, applicant.incarnation, store.no, now)?;
     }
     facts.insert(0, hub_log::roster(tx, &store)?);
-    enrolments::add(tx, lone.incarnation, lone.hash, applicant.incarnation, store.no, now)?;
     hub_log::append(tx, after, hub, &store, &facts, now)?;
+    for no in fenced {
+        put_out(tx, after, hub, (&store, no), applicant.incarnation, now)?;
+    }
     super::staff::brought(tx, after, hub, store.no, &applicant.staff, now)
+}
+
+/// The logs that the machine wrote before it lost memory and that nobody told the hub of: one may hold sales. Signed by
+/// the applicant's key they are taken in, by any other they are refused as they come.
+fn unheard_of(tx: &mut Tx<'_>, applicant: &Application) -> Result<Vec<HeadMark>, Fault> {
+    let mut unknown = BTreeMap::new();
+    for head in applicant.earlier.iter().filter(|head| head.seq > 0) {
+        let present = applicant.lone_head.map_or(applicant.incarnation, |lone| lone.incarnation);
+        let is_another = head.incarnation != present && head.incarnation != applicant.incarnation;
+        if is_another && authors::find(tx, &head.incarnation)?.is_none() {
+            unknown.insert(head.incarnation, *head);
+        }
+    }
+    Ok(unknown.into_values().collect())
+}
+
+/// A log that was never a member's and had no lease: fenced from the first, so that what it holds is booked as facts.
+fn put_out(
+    tx: &mut Tx<'_>,
+    after: &mut After,
+    hub: &Hub,
+    (store, no): (&Store, i64),
+    successor: Incarnation,
+    now: UtcMs,
+) -> Result<(), Fault> {
+    let lost = authors::by_no(tx, no)?.ok_or_else(|| Fault::internal("no such author"))?;
+    let at = super::tau(tx, now)?;
+    waits::change(tx, store.no, at, |waits| waits.never_leased(lost.incarnation, at))?;
+    fence::put_out(tx, after, hub, store, &lost, (Some(successor), None), now)
 }
 
 /// One opening movement for each item the lone node had: its goods, and its rights minted and given on.
@@ -206,7 +254,7 @@ fn openings(
     tx: &mut Tx<'_>,
     applicant: &Application,
     head: &HeadMark,
-    author: i64,
+    logs: &[i64],
     store: i64,
     now: UtcMs,
 ) -> Result<Vec<Body>, Fault> {
@@ -214,7 +262,7 @@ fn openings(
     for (sku, item) in &applicant.items {
         let booked = booked_as(tx, &head.incarnation, sku, &item.gtins)?;
         if booked != sku.0 {
-            enrolments::book_lone_sku(tx, author, &sku.0, &booked)?;
+            logs.iter().try_for_each(|log| enrolments::book_lone_sku(tx, *log, &sku.0, &booked))?;
         }
         if booked == placeholder(&head.incarnation, sku) {
             let detail =

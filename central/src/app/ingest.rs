@@ -414,12 +414,12 @@ fn look_over(
             }
             Body::IncarnationRetired(_) => {
                 authors::set_state(tx, author.no, State::Retired)?;
-                if author.role == Role::Lone {
-                    openings::compare(tx, author, names, now)?;
-                }
             }
             _ => {}
         }
+    }
+    if author.role == Role::Lone {
+        openings::compare(tx, author, names, now)?;
     }
     refunded.into_iter().try_for_each(|sale| flag_overrun(tx, author.store, sale, now))
 }

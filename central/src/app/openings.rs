@@ -3,9 +3,9 @@
 
 use super::Fault;
 use super::books::Names;
-use crate::db::authors::Author;
-use crate::db::{Tx, events, review, stores};
-use std::collections::BTreeMap;
+use crate::db::authors::{self, Author, Role, State};
+use crate::db::{Tx, enrolments, events, review, stores};
+use std::collections::{BTreeMap, BTreeSet};
 use tradepost_sync::body::Body;
 use tradepost_sync::clock::UtcMs;
 use tradepost_sync::effects;
@@ -15,17 +15,33 @@ use tradepost_sync::ids::Incarnation;
 /// Events read at a time.
 const PAGE: usize = 500;
 
-/// Compares the two folds of a lone log that has come to its end.
+/// Compares the two folds once every log that a machine wrote alone has come to its end: the one that its enrolment
+/// ended, and those from before it lost memory.
 pub fn compare(tx: &mut Tx<'_>, lone: &Author, names: &Names, now: UtcMs) -> Result<(), Fault> {
-    let mut left: BTreeMap<String, i64> = BTreeMap::new();
-    each(tx, lone.no, |event, body| {
-        let moved = effects::of(&event.envelope, body).map(|told| told.ledger).unwrap_or_default();
-        for movement in moved {
-            let units = left.entry(names.booked(&movement.sku)).or_default();
-            *units = units.saturating_add(movement.units);
+    let is_of_machine = |log: &Author| {
+        log.no == lone.no
+            || (log.role == Role::Lone && log.successor.is_some() && log.successor == lone.successor)
+    };
+    let logs: Vec<Author> = authors::of_store(tx, lone.store)?.into_iter().filter(is_of_machine).collect();
+    for log in &logs {
+        let is_whole =
+            log.state == State::Retired || enrolments::of_lone(tx, log.incarnation, log.head.hash)?.is_some();
+        if !is_whole {
+            return Ok(());
         }
-    })?;
-    for (sku, units) in opened(tx, lone, names)? {
+    }
+    let mut left: BTreeMap<String, i64> = BTreeMap::new();
+    for log in &logs {
+        each(tx, log.no, |event, body| {
+            let moved = effects::of(&event.envelope, body).map(|told| told.ledger).unwrap_or_default();
+            for movement in moved {
+                let units = left.entry(names.booked(&movement.sku)).or_default();
+                *units = units.saturating_add(movement.units);
+            }
+        })?;
+    }
+    let logs: BTreeSet<Incarnation> = logs.into_iter().map(|log| log.incarnation).collect();
+    for (sku, units) in opened(tx, lone.store, &logs, names)? {
         let rest = left.entry(sku).or_default();
         *rest = rest.saturating_sub(units);
     }
@@ -37,13 +53,18 @@ pub fn compare(tx: &mut Tx<'_>, lone: &Author, names: &Names, now: UtcMs) -> Res
     Ok(())
 }
 
-/// What the store's `H_s` opened with for a lone log.
-fn opened(tx: &mut Tx<'_>, lone: &Author, names: &Names) -> Result<Vec<(String, i64)>, Fault> {
-    let store = stores::by_no(tx, lone.store)?.ok_or_else(|| Fault::internal("no such store"))?;
-    let (mut found, of): (Vec<_>, Incarnation) = (Vec::new(), lone.incarnation);
+/// What the store's `H_s` opened with for a machine's lone logs.
+fn opened(
+    tx: &mut Tx<'_>,
+    store: i64,
+    logs: &BTreeSet<Incarnation>,
+    names: &Names,
+) -> Result<Vec<(String, i64)>, Fault> {
+    let store = stores::by_no(tx, store)?.ok_or_else(|| Fault::internal("no such store"))?;
+    let mut found = Vec::new();
     each(tx, store.hub_author, |_, body| {
         if let Body::StockOpened(opened) = body
-            && opened.lone == of
+            && logs.contains(&opened.lone)
         {
             found.push((names.booked(&opened.sku), opened.on_hand));
         }

@@ -1,7 +1,7 @@
 //! `SyncService`: sessions with nodes, and their enrolment.
 
 use super::pump;
-use crate::app::enrol::{self, Application, LONE_ROWS_MAX, LONE_STAFF_MAX, LoneItem};
+use crate::app::enrol::{self, Application, EARLIER_MAX, LONE_ROWS_MAX, LONE_STAFF_MAX, LoneItem};
 use crate::app::rejoin::{self, Returning};
 use crate::app::{Code, Fault, hub_time};
 use crate::hub::Hub;
@@ -109,6 +109,9 @@ fn application(request: EnrollRequest) -> Result<Application, Status> {
     if request.lone_staff.len() > LONE_STAFF_MAX {
         return Err(Status::invalid_argument("more staff than a lone node can have"));
     }
+    if request.earlier.len() > EARLIER_MAX {
+        return Err(Status::invalid_argument("more earlier logs than a machine can have"));
+    }
     let staff = request.lone_staff.into_iter().map(lone_staff).collect::<Result<_, _>>()?;
     Ok(Application {
         secret: fixed(&request.secret, "secret").map_err(bad)?,
@@ -120,6 +123,7 @@ fn application(request: EnrollRequest) -> Result<Application, Status> {
         lone_head: request.lone_head.as_ref().map(head_in).transpose().map_err(bad)?,
         items,
         staff,
+        earlier: request.earlier.iter().map(head_in).collect::<Result<_, _>>().map_err(bad)?,
     })
 }
 

@@ -47,6 +47,8 @@ pub struct Application {
     pub stock: Vec<(Sku, i64, u64, u64)>,
     /// The store's own staff, each PIN as it is kept.
     pub staff: Vec<StaffRecord>,
+    /// The ends of the logs that this machine wrote before it lost memory.
+    pub earlier: Vec<HeadMark>,
 }
 
 /// Prepares to ask: settles what can be settled and stores the successor. A repeat names the same successor.
@@ -83,9 +85,10 @@ pub fn prepare(node: &mut Node, now: Now) -> Answer<Incarnation> {
 /// # Errors
 /// A fault.
 pub fn application(node: &mut Node, successor: Incarnation) -> Answer<Application> {
+    let earlier = super::rejoin::earlier_heads(node.conn())?;
     if node.me.enrolled {
         let (products, stock, staff) = (Vec::new(), Vec::new(), Vec::new());
-        return Ok(Application { successor, lone: None, products, stock, staff });
+        return Ok(Application { successor, lone: None, products, stock, staff, earlier });
     }
     node.flush()?;
     let mut rows = Vec::new();
@@ -103,7 +106,7 @@ pub fn application(node: &mut Node, successor: Incarnation) -> Answer<Applicatio
         }));
     }
     let staff = super::staff::records(node.conn())?;
-    Ok(Application { successor, lone: Some(node.mark()), products, stock: rows, staff })
+    Ok(Application { successor, lone: Some(node.mark()), products, stock: rows, staff, earlier })
 }
 
 /// The hub accepted: the lone incarnation retires, the successor begins, without rights until the roster names it.
@@ -151,6 +154,13 @@ fn close_lone_log(node: &mut Node) -> Answer<Vec<(Sku, u64)>> {
     crate::db::events::sign(node.conn(), crate::db::events::place(node.me.no, lone.seq), &signature)?;
     incarnations::set_part(node.conn(), node.me.no, Part::Lone)?;
     incarnations::set_standing(node.conn(), node.me.no, None, false, false, true)?;
+    // What was written alone before memory was lost is of the same kind: documents, and goods that the hub opens with.
+    let lost = incarnations::all(node.conn())?.into_iter().filter(|known| known.part == Part::Lost);
+    for known in lost {
+        incarnations::set_part(node.conn(), known.no, Part::Lone)?;
+        incarnations::set_standing(node.conn(), known.no, known.device_key.as_ref(), false, false, true)?;
+        stock::forget_cells(node.conn(), known.no)?;
+    }
     stock::set_lone_aside(node.conn())?;
     Ok(owed)
 }

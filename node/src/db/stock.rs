@@ -283,6 +283,15 @@ pub fn set_lone_aside(conn: &Connection) -> Result<(), Fault> {
     clear_own_row(conn)
 }
 
+/// What a past incarnation had of rights counts nowhere any more.
+///
+/// # Errors
+/// [`Fault`].
+pub fn forget_cells(conn: &Connection, no: i64) -> Result<(), Fault> {
+    conn.execute("DELETE FROM cells WHERE incarnation = ?1", [no])?;
+    Ok(())
+}
+
 /// The hub has opened the lone log's stock: it is in the ledger now.
 ///
 /// # Errors

@@ -120,5 +120,6 @@ fn request(context: &Context, code: &EnrolmentCode, application: &Application) -
         lone_products: application.products.iter().map(product).collect(),
         lone_stock: application.stock.iter().map(stock).collect(),
         lone_staff: application.staff.iter().map(staff).collect(),
+        earlier: application.earlier.iter().map(head_out).collect(),
     }
 }

@@ -98,6 +98,7 @@ impl World {
             lone_head: lone.lone,
             items: Default::default(),
             staff: lone.staff,
+            earlier: lone.earlier,
         };
         let hub = self.hub.hub.as_ref().expect("the hub runs");
         let member = enrol::enrol(hub, &applicant, at).expect("the hub takes it in");

@@ -131,6 +131,50 @@ async fn a_store_that_sold_alone_joins_and_agrees() {
     a_person_joins_them(&hub, &shop, folder.path()).await;
 }
 
+/// A backup is put back, by the program's own commands, while the node stands.
+fn put_back(data: &Path, backup: &Path) {
+    for command in ["backup", "restore"] {
+        let mut ran = Command::new(bin_dir().join("tradepost-node"));
+        let ran = ran.arg(command).arg(backup).arg("--data-dir").arg(data).output().expect("it runs");
+        assert!(ran.status.success(), "{command}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+}
+
+/// What a store sold alone is the hub's in the end, also what it sold before a backup was put back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_store_that_lost_memory_while_it_sold_alone_joins_with_all_its_sales() {
+    let folder = TempDir::new("lone-twice");
+    let place = Place { bin_dir: bin_dir(), data: folder.path().to_owned() };
+    let catalog = Catalog::read(&small_catalog()).expect("the catalog reads");
+    let store = StoreName { store: 1, code: "S01".to_owned(), name: "The Corner Grocer".to_owned() };
+    let imported = ["--catalog".to_owned(), small_catalog().display().to_string()];
+    let shop = Shop::open(&place, &store, &imported).expect("a node needs no hub");
+    let mut taken = 0;
+    for time in ["first", "second", "third"] {
+        for (sku, units) in [("EN-003", 3), ("EN-004", 2)] {
+            taken += sell_one(&shop.client, sku, units).await;
+        }
+        if time != "third" {
+            shop.kill().expect("it runs");
+            put_back(&place.data.join(&store.code), Path::new(&folder.join(&format!("backup-{time}"))));
+            shop.start_again().expect("it starts as another memory");
+        }
+    }
+    let hub = Hub::open(&place).expect("the hub opens");
+    let code = hub.found(&store, &catalog.settings).await.expect("the store is founded");
+    hub.publish(&of_headquarters(&catalog), &|_| ()).await.expect("the catalog is published");
+    shop.enrol(&code).await.expect("it joins");
+    let shops = [shop.clone()];
+    delivered(&hub, &shops, BOUND).await.expect("the catalog arrives");
+    drained(&shops, BOUND).await.expect("what it sold alone goes up");
+    taken += sell_one(&shop.client, "EN-004", 1).await;
+    drained(&shops, BOUND).await.expect("what it sells now goes up");
+    let review = hub.client.rows("/v1/review").await.expect("the hub lists what a person should see");
+    assert!(review.iter().all(|row| row["kind"] == "unmatched_sku"), "{review:#?}");
+    let books = Books { takings: taken, documents: 7, ..node_books(&shop).await.expect("the node's books") };
+    all_have_the_same_money(&hub, &shop, &books, folder.path()).await;
+}
+
 /// Items may have other names at the hub; money has not, and stock is the hub's in both exports.
 async fn all_have_the_same_money(hub: &Hub, shop: &Shop, expected: &Books, folder: &Path) {
     let theirs = hub_books(hub, "S01").await.expect("the hub's books");

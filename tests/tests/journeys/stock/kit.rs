@@ -196,10 +196,12 @@ pub(crate) fn figures(stock: &Value, names: &[&str]) -> Vec<i64> {
 
 pub(crate) const FIGURES: &[&str] = &["on_hand", "available", "reserved", "exposure", "shrink", "surplus"];
 
-/// Node and hub show the same figures, and these.
+/// Node and hub show the same figures, and these, and the hub has heard all that the node did.
 pub(crate) fn both_show(hub: &mut Hub, store: &str, node: &mut Node, sku: &str, expected: [i64; 6]) {
     let done = wait_for("node and hub to show the same", SOON, || {
-        figures(&node.stock(sku), FIGURES) == expected && figures(&hub.stock(store, sku), FIGURES) == expected
+        figures(&node.stock(sku), FIGURES) == expected
+            && node.get("/v1/sync/status")["unsynced"] == 0
+            && figures(&hub.stock(store, sku), FIGURES) == expected
     });
     let shown = (node.stock(sku), hub.stock(store, sku));
     done.unwrap_or_else(|e| panic!("{e}: expected {expected:?} of {FIGURES:?}, shown {shown:#?}"));
