@@ -301,7 +301,7 @@ export const en = {
   journalWhole: 'Its journals were read to their end.',
   journalPart: 'Its journals have a gap or were not there.',
   heardSince: 'Heard since',
-  leaseUntil: 'May sell until',
+  leaseUntil: 'Its lease may run until',
   attest: 'Nobody else can sell',
   attestSure: 'Can nobody unheard still sell?',
   attestHint: 'Then the hub waits no longer for leases that it forgot. If a computer that isn’t listed can still sell, goods may be promised twice. It can’t be taken back.',

@@ -303,7 +303,7 @@ export const vi: Words = {
   journalWhole: 'Các tệp nhật ký đã được đọc đến cuối.',
   journalPart: 'Các tệp nhật ký bị thiếu hoặc không có.',
   heardSince: 'Đã liên lạc lại',
-  leaseUntil: 'Có thể bán đến',
+  leaseUntil: 'Quyền có thể còn đến',
   attest: 'Không máy nào khác bán được',
   attestSure: 'Không máy nào chưa liên lạc còn bán được?',
   attestHint: 'Khi đó trung tâm không chờ các quyền mà nó đã quên. Nếu một máy không có trong danh sách vẫn bán được, hàng có thể bị hứa hai lần. Không thể lấy lại.',
