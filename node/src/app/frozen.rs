@@ -11,7 +11,7 @@ use crate::db::{Fault, branches, caps, catalog, events, meta, successors};
 use rusqlite::Connection;
 use tradepost_sync::barrier::Frozen;
 use tradepost_sync::body::{BarrierClosed, BarrierOpened, Body, NodeFenced, NodeResolved};
-use tradepost_sync::effects::{self, Cell, Effects};
+use tradepost_sync::effects::{self, Cell, CellEffect, Effects};
 use tradepost_sync::event::Event;
 use tradepost_sync::ids::Incarnation;
 use tradepost_sync::rights::Row;
@@ -129,20 +129,35 @@ fn take_back(node: &mut Node, no: i64, cap: u64) -> Result<(), Fault> {
     if known.head.seq <= cap || known.part == Part::Present {
         return Ok(());
     }
+    behind(node.conn(), no, cap)?.iter().try_for_each(|told| take_back_one(node, no, told))
+}
+
+/// The same of the log that was the present one until now: a neighbour may have told of its cap before.
+///
+/// # Errors
+/// [`Fault`].
+pub(super) fn take_back_past(conn: &Connection, no: i64) -> Result<(), Fault> {
+    let Some(cap) = caps::of(conn, no)? else { return Ok(()) };
+    for told in behind(conn, no, cap.seq)? {
+        told.cells.iter().try_for_each(|effect| forget(conn, no, effect).map(|_| ()))?;
+    }
+    Ok(())
+}
+
+/// What the events of a log behind its cap had added, in order.
+fn behind(conn: &Connection, no: i64, cap: u64) -> Result<Vec<Effects>, Fault> {
+    let first = branches::first_unapplied(conn, no)?;
     let mut behind = Vec::new();
-    events::each::<Fault>(node.conn(), no, cap + 1, |_, bytes| {
-        behind.push(events::parse(&bytes)?);
-        Ok(true)
-    })?;
-    let first = branches::first_unapplied(node.conn(), no)?;
-    for event in &behind {
-        let mut told = told(event);
+    events::each::<Fault>(conn, no, cap + 1, |_, bytes| {
+        let event = events::parse(&bytes)?;
+        let mut told = told(&event);
         if first.is_some_and(|first| first < event.envelope.seq) {
             told.cells.retain(|effect| !matches!(effect.cell, Cell::Given(_)));
         }
-        take_back_one(node, no, &told)?;
-    }
-    Ok(())
+        behind.push(told);
+        Ok(true)
+    })?;
+    Ok(behind)
 }
 
 fn told(event: &Event) -> Effects {
@@ -156,26 +171,32 @@ fn told(event: &Event) -> Effects {
 /// Takes back what an event of another row had added to cells.
 pub(super) fn take_back_one(node: &mut Node, no: i64, told: &Effects) -> Result<(), Fault> {
     for effect in &told.cells {
-        let stands = catalog::alias(node.conn(), &effect.sku)?;
-        let sku = catalog::intern(node.conn(), stands.as_ref().unwrap_or(&effect.sku))?;
-        let mut cells = Row::default();
-        match effect.cell {
-            Cell::Minted => cells.minted = effect.units,
-            Cell::Used => cells.used = effect.units,
-            Cell::Overdrawn => cells.overdrawn = effect.units,
-            Cell::Settled => cells.settled = effect.units,
-            Cell::Given(to) => {
-                let taker = incarnations::intern(node.conn(), &to, Part::Other)?;
-                caps::take_back_gift(node.conn(), no, taker, sku, effect.units)?;
-                if to == node.head.incarnation {
-                    let row = node.stock(sku)?;
-                    let received = row.received.saturating_sub(effect.units);
-                    node.set_stock(sku, Stock { received, ..row });
-                }
-                continue;
-            }
+        let sku = forget(node.conn(), no, effect)?;
+        if effect.cell == Cell::Given(node.head.incarnation) {
+            let row = node.stock(sku)?;
+            let received = row.received.saturating_sub(effect.units);
+            node.set_stock(sku, Stock { received, ..row });
         }
-        caps::take_back_cells(node.conn(), no, sku, &cells)?;
     }
     Ok(())
+}
+
+/// Takes one effect back from the cells and gifts that are kept; answers the item.
+fn forget(conn: &Connection, no: i64, effect: &CellEffect) -> Result<i64, Fault> {
+    let stands = catalog::alias(conn, &effect.sku)?;
+    let sku = catalog::intern(conn, stands.as_ref().unwrap_or(&effect.sku))?;
+    let mut cells = Row::default();
+    match effect.cell {
+        Cell::Minted => cells.minted = effect.units,
+        Cell::Used => cells.used = effect.units,
+        Cell::Overdrawn => cells.overdrawn = effect.units,
+        Cell::Settled => cells.settled = effect.units,
+        Cell::Given(to) => {
+            let taker = incarnations::intern(conn, &to, Part::Other)?;
+            caps::take_back_gift(conn, no, taker, sku, effect.units)?;
+            return Ok(sku);
+        }
+    }
+    caps::take_back_cells(conn, no, sku, &cells)?;
+    Ok(sku)
 }

@@ -186,6 +186,7 @@ fn new_incarnation(
     if let Some(past) = &past {
         incarnations::set_part(conn, past.no, Part::Lost)?;
         stock::put_own_row_aside(conn, past.no)?;
+        super::frozen::take_back_past(conn, past.no)?;
     }
     let no = incarnations::insert(conn, &id, Part::Present)?;
     // Alone, a node is its own roster. Enrolled, or having lost rights that it can't know, it waits for the hub's.
