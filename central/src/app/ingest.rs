@@ -343,14 +343,14 @@ fn flag_numbers(tx: &mut Tx<'_>, author: &Author, booking: &Booking, now: UtcMs)
         let (ours, others): (Vec<_>, Vec<_>) = same.partition(|s| s.author == author.no);
         let before = ours.first().map_or(0, |s| s.last_n);
         let reference = format!("{till}-{series}");
-        if !others.is_empty()
-            && !booking.said_again.iter().any(|(_, r)| r.till == *till && r.series == *series)
-        {
-            let detail = format!("two incarnations number {reference}");
-            review::add(tx, author.store, "series_clash", &reference, &detail, now)?;
-        }
-        // What is said again keeps its numbers, which begin anywhere.
+        // What is said again keeps its numbers, which begin anywhere. Its first author may still be heard later.
         let said_again = booking.said_again.iter().any(|(_, r)| r.till == *till && r.series == *series);
+        for other in others.iter().filter(|_| !said_again) {
+            if crate::db::said::numbers_itself(tx, other.author, till, series)? {
+                let detail = format!("two incarnations number {reference}");
+                review::add(tx, author.store, "series_clash", &reference, &detail, now)?;
+            }
+        }
         if before.saturating_add(*documents) != *last && !said_again {
             let detail = format!("{reference}: {documents} documents after {before}, the last one is {last}");
             review::add(tx, author.store, "receipt_gap", &format!("{reference}-{last}"), &detail, now)?;

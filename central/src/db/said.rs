@@ -27,6 +27,14 @@ pub fn add(tx: &mut Tx<'_>, store: i64, original: Hash, by: Saying) -> Result<()
     tx.execute(sql, values![store, original, by.0, by.1]).map(|_| ())
 }
 
+/// Whether an author has numbered documents of a series itself, and not only said again what another one had.
+pub fn numbers_itself(tx: &mut Tx<'_>, author: i64, till: &str, series: &str) -> Result<bool, DbError> {
+    let sql = "SELECT 1 FROM orders o JOIN authors a ON a.author = o.author \
+        WHERE o.author = ?1 AND o.till = ?2 AND o.series = ?3 AND NOT EXISTS (SELECT 1 FROM said_again s \
+        WHERE s.store = o.store AND s.incarnation = a.incarnation AND s.seq = o.seq) LIMIT 1";
+    Ok(tx.row(sql, values![author, till, series])?.is_some())
+}
+
 /// Takes overdraw off an author's row: another saying of the fact counts now.
 pub fn take_off_overdraw(
     tx: &mut Tx<'_>,
