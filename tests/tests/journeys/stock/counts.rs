@@ -102,6 +102,41 @@ fn g13_a_sale_that_a_count_had_included_is_surplus_once_it_is_heard_of() {
     assert!(hub.findings("recount").is_empty());
 }
 
+/// Five came and were on no list yet when the shelf was counted, and five are gone: the books had been right by accident.
+#[test]
+fn g33_goods_that_came_before_a_count_and_are_heard_of_later_are_missing() {
+    let mut hub = Hub::start("stock-g33");
+    hub.open_store("13", 0);
+    hub.add_item("MUG", "Strict");
+    let mut north = hub.node("13", "north");
+    let mut south = hub.node("13", "south");
+    north.receive("MUG", 10);
+    both_show(&mut hub, "13", &mut south, "MUG", [10, 10, 0, 0, 0, 0]);
+    south.link.set(Weather::Closed);
+    south.receive("MUG", 5);
+    let later = in_ms(3_000);
+    wait_for("hub time to go on", SOON, || in_ms(0) > later).expect("it does");
+    let counted = count(&mut north, "MUG", 10, |_| {});
+    assert_eq!((&counted["variance"], &counted["burnt"]), (&json!(0), &json!(0)), "{counted}");
+    both_show(&mut hub, "13", &mut north, "MUG", [10, 10, 0, 0, 0, 0]);
+    assert_eq!(south.stock("MUG")["on_hand"], 15, "as far as it knows");
+    south.link.set(Weather::Clear);
+    // The rights beyond the goods are burnt by whoever has them.
+    for node in [&mut north, &mut south] {
+        both_show(&mut hub, "13", node, "MUG", [10, 10, 0, 0, 0, 0]);
+        agree(&mut hub, "13", node);
+    }
+    // The goods came within the dwell of a basket before the count, so that a person counts again.
+    assert_eq!(hub.stock("13", "MUG")["recount"], true);
+    let counted = count(&mut south, "MUG", 10, |_| {});
+    assert_eq!((&counted["variance"], &counted["burnt"]), (&json!(0), &json!(0)), "{counted}");
+    for node in [&mut north, &mut south] {
+        both_show(&mut hub, "13", node, "MUG", [10, 10, 0, 0, 0, 0]);
+        agree(&mut hub, "13", node);
+    }
+    assert_eq!(hub.stock("13", "MUG")["recount"], false);
+}
+
 #[test]
 fn g15_selling_goes_on_while_it_is_counted_and_the_count_is_made_again() {
     let mut hub = Hub::start("stock-g15");
