@@ -12,16 +12,18 @@ use tradepost_tests::sim::{Outcome, Plan, Plant, caught, run, run_all};
 
 /// Seeds of a plain run, and of a full one.
 const SEEDS: (u64, u64) = (200, 1_000);
+/// The same where machines are copied and the hub forgets.
+const COPY_SEEDS: (u64, u64) = (40, 400);
 /// A planted bug shows within so many seeds, in a plain run and in a full one.
 const PLANT_SEEDS_MAX: (u64, u64) = (100, 1_000);
 
 /// A world of the plain run is short: two hard minutes, then it heals and settles.
 const MINUTES: i64 = 2;
 
-fn must_be_right(outcome: &Outcome) {
+fn must_be_right(outcome: &Outcome, options: &str) {
     assert!(
         outcome.wrong.is_empty(),
-        "seed {}: {}\nthe last of its trace:\n{}\nrun it again: scripts/sim --seeds 1 --from {} --minutes {MINUTES} --loud",
+        "seed {}: {}\nthe last of its trace:\n{}\nrun it again: scripts/sim --seeds 1 --from {} --minutes {MINUTES}{options} --loud",
         outcome.seed,
         outcome.wrong.join("\n  "),
         outcome.tail.join("\n"),
@@ -38,16 +40,15 @@ fn of_run<T>((plain, of_full): (T, T)) -> T {
     if full() { of_full } else { plain }
 }
 
-#[test]
-fn nothing_is_lost_doubled_or_oversold_whatever_breaks() {
+/// Runs many worlds, and says what they went through.
+fn must_all_be_right(test: &str, seeds: u64, plan: &Plan, options: &str) {
     let began = std::time::Instant::now();
-    let (mut answered, mut virtual_ms, mut runs) = (0, 0, 0u32);
+    let (mut answered, mut runs) = (0, 0u32);
     let mut faults: BTreeMap<&str, u32> = BTreeMap::new();
     let mut failed = None;
-    let first = first("simulation");
-    run_all(first..first + of_run(SEEDS), &Plan::short(MINUTES), None, |outcome| {
+    let first = first(test);
+    run_all(first..first + seeds, plan, None, |outcome| {
         answered += outcome.answered;
-        virtual_ms += outcome.virtual_ms;
         runs += 1;
         for (fault, times) in &outcome.faults {
             *faults.entry(fault).or_default() += times;
@@ -56,12 +57,24 @@ fn nothing_is_lost_doubled_or_oversold_whatever_breaks() {
         failed.is_none()
     });
     if let Some(outcome) = &failed {
-        must_be_right(outcome);
+        must_be_right(outcome, options);
     }
     let seconds = began.elapsed().as_secs_f64().max(0.001);
     let rate = f64::from(runs) * 60.0 / seconds;
     eprintln!("{runs} seeds from {first}, {answered} answers, {rate:.1} seeds a minute; {faults:?}");
-    assert_eq!(u64::from(runs), of_run(SEEDS), "every world was run");
+    assert_eq!(u64::from(runs), seeds, "every world was run");
+}
+
+#[test]
+fn nothing_is_lost_doubled_or_oversold_whatever_breaks() {
+    must_all_be_right("simulation", of_run(SEEDS), &Plan::short(MINUTES), "");
+}
+
+/// The same where machines are copied with their disks and the hub's own database is put back.
+#[test]
+fn copies_of_machines_and_a_forgetful_hub_lose_nothing_either() {
+    let plan = Plan { clones: true, hub_restores: true, ..Plan::short(MINUTES) };
+    must_all_be_right("copies", of_run(COPY_SEEDS), &plan, " --clones --hub-restores");
 }
 
 /// Worlds that showed something once: a machine that was enrolled anew at a hub whose database had been put back; a hub
