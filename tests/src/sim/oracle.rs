@@ -332,11 +332,16 @@ impl Oracle {
         }
     }
 
-    /// Goods that came and that nobody has heard to be booked: a machine may have been lost after it wrote them down.
+    /// Goods that came and that nobody has heard to be booked: a machine may have been lost after it wrote them down. And
+    /// what somebody has packed for another store and has no answer for: whoever is sold it gets it unpacked.
     fn in_the_back(&self, store: usize, sku: usize) -> i64 {
         let waits = |deed: &&Deed| deed.store == store && deed.state == State::Open;
-        let coming = self.deeds.iter().filter(waits).flat_map(|deed| self.moved(deed));
-        coming.filter(|(of, units)| *of == sku && *units > 0).map(|(_, units)| units).sum()
+        let units = |deed: &Deed| -> i64 {
+            let packed = matches!(deed.kind, Kind::Ship { .. });
+            let of_item = self.moved(deed).into_iter().filter(|(of, _)| *of == sku);
+            of_item.map(|(_, units)| if packed { units.abs() } else { units.max(0) }).sum()
+        };
+        self.deeds.iter().filter(waits).map(units).sum()
     }
 
     /// The hub has taken a web order.
