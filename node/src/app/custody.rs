@@ -17,7 +17,7 @@ use tradepost_sync::body::{
 };
 use tradepost_sync::custody::{Custody, CustodyRefusal, Step};
 use tradepost_sync::effects::{self, CustodyEffect, Effects};
-use tradepost_sync::ids::Id;
+use tradepost_sync::ids::{Id, Incarnation};
 
 /// Folds an event's word about objects into their tables; used for the own log and for everybody else's.
 ///
@@ -29,11 +29,11 @@ pub(crate) fn note(node: &Node, body: &Body, effects: &Effects) -> Result<(), Fa
     }
     let conn = node.conn();
     super::tender::note(conn, body)?;
+    if let Some((reservation, how)) = end_in(body) {
+        return reservations::end(conn, reservation, how);
+    }
     match body {
         Body::ReservationOpened(opened) => open(conn, opened),
-        Body::ReservationFulfilled(done) => reservations::end(conn, &done.reservation, State::Fulfilled),
-        Body::ReservationCancelled(done) => reservations::end(conn, &done.reservation, State::Cancelled),
-        Body::ReservationExpired(done) => reservations::end(conn, &done.reservation, State::Expired),
         Body::SaleCommitted(sale) => {
             sale.reservations.iter().try_for_each(|(_, id)| reservations::sold(conn, id, &sale.sale_id))
         }
@@ -199,7 +199,41 @@ fn open(conn: &Connection, opened: &ReservationOpened) -> Result<(), Fault> {
         state: State::Open,
         sale: None,
     };
-    reservations::open(conn, &new)
+    reservations::open(conn, &new)?;
+    // Whoever ended it may have been heard before the hub that opened it: then its stream says how it ended.
+    match of(conn, &CustodyObject::Reservation(opened.reservation))? {
+        Some(custody) if custody.terminal => ended_before(conn, &custody.owner, &opened.reservation),
+        _ => Ok(()),
+    }
+}
+
+fn ended_before(conn: &Connection, by: &Incarnation, id: &Id) -> Result<(), Fault> {
+    let Some(known) = incarnations::find(conn, by)? else { return Ok(()) };
+    events::each::<Fault>(conn, known.no, 1, |_, bytes| {
+        match events::parse(&bytes)?.body() {
+            Ok(Body::SaleCommitted(sale)) => {
+                let of_it = sale.reservations.iter().any(|(_, reservation)| reservation == id);
+                of_it.then(|| reservations::sold(conn, id, &sale.sale_id)).transpose()?;
+            }
+            Ok(body) => {
+                if let Some((_, how)) = end_in(&body).filter(|(ended, _)| *ended == id) {
+                    reservations::end(conn, id, how)?;
+                }
+            }
+            Err(_) => {}
+        }
+        Ok(true)
+    })
+}
+
+/// The reservation that a fact ends, and how.
+fn end_in(body: &Body) -> Option<(&Id, State)> {
+    match body {
+        Body::ReservationFulfilled(done) => Some((&done.reservation, State::Fulfilled)),
+        Body::ReservationCancelled(done) => Some((&done.reservation, State::Cancelled)),
+        Body::ReservationExpired(done) => Some((&done.reservation, State::Expired)),
+        _ => None,
+    }
 }
 
 fn shipment(id: Id, kind: Kind, reference: &str, store: &str) -> Shipment {

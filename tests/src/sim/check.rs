@@ -12,7 +12,7 @@ use tradepost_central::db::orders::Days;
 use tradepost_central::db::{DbError, authors, counts, stock as hub_stock};
 use tradepost_node::app::problem::Stop;
 use tradepost_node::app::{state_hash as node_hash, status, totals as node_totals};
-use tradepost_node::db::{incarnations, stock as node_stock};
+use tradepost_node::db::{incarnations, reservations, stock as node_stock};
 use tradepost_sync::body::Day;
 use tradepost_sync::frontier::Frontier;
 use tradepost_sync::ids::{Hash, Id, Incarnation};
@@ -219,6 +219,16 @@ impl World {
             if (state != order.state && !unsure) || shown.row.units != order.units {
                 wrong.push(format!("web order {index} is {state}, the oracle says {order:?}"));
             }
+            for machine in self.machines.iter().filter(|machine| machine.store == store) {
+                let known =
+                    machine.running.as_ref().map(|running| known_of(running, order.id)).transpose()?;
+                if let Some(known) = known.flatten().filter(|known| *known != state) {
+                    wrong.push(format!(
+                        "{}: web order {index} is {known}, the hub says {state}",
+                        machine.name
+                    ));
+                }
+            }
         }
         let line = format!("store {store}: state {state}, takings {:?}", expected.money);
         self.say(&line);
@@ -251,6 +261,19 @@ impl World {
 
 /// Why the hub keeps an event of a stream's other branch aside.
 const SECOND_BRANCH: &str = "a second branch of the stream";
+
+/// What a node knows of a reservation.
+fn known_of(running: &super::machine::Running, id: Id) -> Result<Option<&'static str>, String> {
+    let found = running.reads.with::<_, Stop>(|conn| Ok(reservations::find(conn, &id)?));
+    let of = |row: reservations::Reservation| match row.state {
+        _ if row.sale.is_some() => "fulfilled",
+        reservations::State::Open => "open",
+        reservations::State::Fulfilled => "fulfilled",
+        reservations::State::Cancelled => "cancelled",
+        reservations::State::Expired => "expired",
+    };
+    found.map(|row| row.map(of)).map_err(|stop| format!("{stop:?}"))
+}
 
 /// What the oracle expects of a store's books.
 struct Expected {
