@@ -47,6 +47,15 @@ impl LanStore {
     /// Where anything doesn't start.
     #[must_use]
     pub fn open(test: &str, names: &[&str], items: &[(&str, &str)]) -> Self {
+        Self::open_on(test, names, items, &[])
+    }
+
+    /// As [`Self::open`], the hub with further arguments, as on what database it stands.
+    ///
+    /// # Panics
+    /// Where anything doesn't start.
+    #[must_use]
+    pub fn open_on(test: &str, names: &[&str], items: &[(&str, &str)], hub: &[String]) -> Self {
         let folder = TempDir::new(test);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -58,6 +67,7 @@ impl LanStore {
         let args = ["run", "--data-dir", &data, "--journal", &journal, "--admin-listen", "127.0.0.1:0"];
         let mut hub_args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         hub_args.extend(["--sync-listen".to_owned(), "127.0.0.1:0".to_owned()]);
+        hub_args.extend_from_slice(hub);
         let hub = start("tradepost-hub", &hub_args);
         // A restart listens where it was.
         hub_args[6] = hub.said("admin").trim_start_matches("http://").to_owned();
