@@ -80,6 +80,17 @@ struct Register {
     end: Option<CartEnd>,
 }
 
+impl Register {
+    fn rank(&self) -> impl Ord + use<> {
+        let Custody { epoch, n, owner, terminal } = self.custody;
+        let sale = match self.end {
+            Some(CartEnd::Paid(sale)) => Some(sale),
+            _ => None,
+        };
+        (sale.is_some(), epoch, n, terminal, owner, sale)
+    }
+}
+
 /// A cart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cart {
@@ -194,19 +205,20 @@ impl Cart {
         self.clock
     }
 
-    /// Scans an item, on any till of the store.
+    /// Scans an item, on any till of the store. `actor` counts the words of one unbroken memory of this cart: cart states
+    /// are in no log, so a till whose file was put back may have forgotten words of its own incarnation, and a count that
+    /// went on from there would give two scans one place in the set.
     ///
     /// # Errors
     /// [`CartRefusal`] where the seal is known.
-    pub fn scan(&mut self, line: CartLine) -> Result<(), CartRefusal> {
+    pub fn scan(&mut self, actor: Incarnation, line: CartLine) -> Result<(), CartRefusal> {
         self.editable()?;
-        self.add(line);
+        self.add(actor, line);
         Ok(())
     }
 
-    fn add(&mut self, line: CartLine) {
-        let by = line.by;
-        let op = self.lines.add(line, self.lines.read_ctx().derive_add_ctx(by));
+    fn add(&mut self, actor: Incarnation, line: CartLine) {
+        let op = self.lines.add(line, self.lines.read_ctx().derive_add_ctx(actor));
         self.lines.apply(op);
     }
 
@@ -224,20 +236,20 @@ impl Cart {
         Ok(())
     }
 
-    /// Changes a line: another entry under the same root, of the same scan.
+    /// Changes a line: another entry under the same root, of the same scan. `actor` as in [`Self::scan`].
     ///
     /// # Errors
     /// [`CartRefusal`].
     pub fn change(
         &mut self,
-        by: Incarnation,
+        (actor, by): (Incarnation, Incarnation),
         root: &Id,
         line: BasketLine,
         at: Hlc,
     ) -> Result<(), CartRefusal> {
         let before = self.lines().remove(root).ok_or(CartRefusal::NoLine)?;
         self.void(root)?;
-        self.scan(CartLine { line, by, at, ..before })
+        self.scan(actor, CartLine { line, by, at, ..before })
     }
 
     /// Changes what concerns the cart as a whole.
@@ -374,9 +386,10 @@ impl Cart {
         Ok(())
     }
 
-    /// An event of its custodian says that it was paid: the end is known before its state has come.
+    /// An event of its custodian says that it was paid: the end is known before its state has come. A sale is a fact; that
+    /// the cart was given up is the word of a state, which a till whose file was put back may have forgotten.
     pub fn heard_paid(&mut self, sale: Id) {
-        if self.register.end.is_none() {
+        if !self.is_paid() {
             self.register.end = Some(CartEnd::Paid(sale));
             self.register.custody.terminal = true;
         }
@@ -435,19 +448,21 @@ impl Cart {
 
     /// What this till scanned into the cart before it knew of the seal: it moves into a new cart of its own, flagged.
     /// None where the seal covers everything. Each till moves its own entries only, so that two which hear of the seal
-    /// don't both make a cart of one scan.
-    pub fn split(&mut self, id: Id, opening: Opening) -> Option<Self> {
-        let own = |line: &CartLine| line.by == opening.by && !self.covers(line);
+    /// don't both make a cart of one scan; its own are also those of `before`, the logs that it wrote before it lost
+    /// memory, for nobody else will move them.
+    pub fn split(&mut self, id: Id, opening: Opening, before: &[Incarnation]) -> Option<Self> {
+        let mine = |by: &Incarnation| *by == opening.by || before.contains(by);
+        let own = |line: &CartLine| mine(&line.by) && !self.covers(line);
         let left: Vec<CartLine> = self.all().into_iter().filter(own).collect();
         if left.is_empty() {
             return None;
         }
-        let desk = self.desk.clone();
+        let (actor, desk) = (opening.by, self.desk.clone());
         let mut other =
             Self { left_over_of: Some(self.id), desk, clock: self.clock, ..Self::open(id, opening) };
         for line in left {
             self.remove(&line);
-            other.add(line);
+            other.add(actor, line);
         }
         Some(other)
     }
@@ -458,12 +473,12 @@ impl Cart {
         let mut clone =
             Self { cloned_from: Some(self.id), desk, clock: self.clock, ..Self::open(id, opening) };
         for line in self.lines().into_values() {
-            clone.add(CartLine { by, ..line });
+            clone.add(by, CartLine { by, ..line });
         }
         clone
     }
 
-    /// Takes in what another node knows of the same cart.
+    /// Takes in what another node knows of the same cart. A paid one stays paid; else the later step of custody counts.
     pub fn merge(&mut self, other: &Self) {
         self.lines.merge(other.lines.clone());
         self.clock = self.clock.max(other.clock);
@@ -471,8 +486,7 @@ impl Cart {
         if rank(&other.desk) > rank(&self.desk) {
             self.desk = other.desk.clone();
         }
-        let place = |custody: &Custody| (custody.epoch, custody.n, custody.terminal, custody.owner);
-        if place(&other.register.custody) > place(&self.register.custody) {
+        if other.register.rank() > self.register.rank() {
             self.register = other.register.clone();
         }
     }

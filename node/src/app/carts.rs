@@ -21,7 +21,7 @@ use tradepost_commerce::document::{AgeCheck, Discount, Exemption, LineKind, Sale
 use tradepost_commerce::money::Money;
 use tradepost_commerce::price_book::{PriceBook, PriceEntry};
 use tradepost_commerce::quantity::Quantity;
-use tradepost_sync::ids::{Id, derived_id};
+use tradepost_sync::ids::{Id, Incarnation, derived_id};
 use tradepost_sync::rights::Standing;
 
 /// Where a cart stands.
@@ -69,6 +69,9 @@ pub struct Cart {
     /// It is one of training: kept here alone, and nothing is promised for it.
     #[serde(default)]
     pub training: bool,
+    /// The run of the program that opened it here: only its lines are numbered without saying whose they are.
+    #[serde(default)]
+    pub life: Option<Incarnation>,
 }
 
 impl Cart {
@@ -125,6 +128,7 @@ impl Cart {
             opened,
             sealed: None,
             training: false,
+            life: None,
         }
     }
 
@@ -219,7 +223,8 @@ pub fn open(node: &mut Node, now: Now, new: NewCart) -> Answer<Cart> {
     let basket = Basket { customer: new.customer.map(|c| c.to_string()), list, ..Basket::default() };
     let till = new.till.name().to_owned();
     let training = node.desk(&till)?.practises;
-    let mut cart = Cart { customer: new.customer, basket, training, ..Cart::blank(id, till, now.wall) };
+    let life = Some(node.life());
+    let mut cart = Cart { customer: new.customer, basket, training, life, ..Cart::blank(id, till, now.wall) };
     cart.save(node, now)?;
     Ok(cart)
 }
@@ -242,7 +247,7 @@ pub fn add(node: &mut Node, now: Now, id: &Id, line: &SaleLine, approved: Option
         let who = Asker { till: &cart.till, approved };
         add_line(node, now, &mut cart.basket, line, who).map_err(on_the_only_line)?;
         cart.lines_made += 1;
-        cart.names.push(shared_cart::line_name(node, &cart.id, cart.lines_made)?);
+        cart.names.push(shared_cart::line_name(node, cart));
         Ok(())
     })
 }

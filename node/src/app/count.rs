@@ -7,6 +7,7 @@ use super::node::Node;
 use super::picture;
 use super::problem::{Answer, Code, no, no_at};
 use super::said;
+use super::shared_cart;
 use crate::db::documents::{self, DocumentKind, Entry};
 use crate::db::incarnations::{self, Known, Part};
 use crate::db::stock::Stock;
@@ -238,11 +239,16 @@ fn frontier(node: &Node) -> Result<Vec<CutHead>, Fault> {
     Ok(cut)
 }
 
-/// Base units of an item in carts: neither on the shelf nor sold, so that they leave a count in doubt.
+/// Base units of an item in carts: neither on the shelf nor sold, so that they leave a count in doubt. A cart whose
+/// custodian is lost holds no goods that a customer still carries about: who counts finds them where they were laid. It
+/// must not hold the count up either, because the barrier waits for counts, and the takeover of the cart for the barrier.
 fn in_carts(conn: &Connection, sku: &Sku) -> Answer<u64> {
     let mut units = 0u64;
     for state in [CartState::Open, CartState::Tendering, CartState::Parked] {
         for cart in carts::in_state(conn, state, CARTS_MAX)? {
+            if shared_cart::is_orphan(conn, &cart.id)? {
+                continue;
+            }
             let lines = cart.basket.lines.iter().map(|line| &line.input).filter(|line| line.sku == *sku);
             let held = lines.filter_map(|line| line.unit.to_base(line.quantity).ok());
             units = held.fold(units, |sum, held| sum.saturating_add(u64::try_from(held.0).unwrap_or(0)));

@@ -98,6 +98,8 @@ pub struct Node {
     cuts: u64,
     /// Number of the last change of a cart that came from elsewhere.
     merged_carts: u64,
+    /// One unbroken run of this program: what is in no log may have been forgotten before it.
+    life: Incarnation,
     /// The lease and what goes with it.
     pub(super) tenure: Tenure,
 }
@@ -145,6 +147,7 @@ impl Node {
             desks: Desks::default(),
             cuts: 0,
             merged_carts: 0,
+            life: head.incarnation,
             tenure: Tenure::begin(&head),
         })
     }
@@ -289,6 +292,17 @@ impl Node {
     /// The number of the last change of a cart that was no request's here; 0 where there was none since the start.
     pub fn merged_carts(&self) -> u64 {
         self.merged_carts
+    }
+
+    /// A name of this run of the program that no other run has (`incarnation.started`): words about carts are counted
+    /// under it, because their states are in no log, and a file that was put back may have forgotten some.
+    pub(crate) fn life(&self) -> Incarnation {
+        self.life
+    }
+
+    /// Another run has begun.
+    pub(crate) fn begin_life(&mut self, random: [u8; 16]) {
+        self.life = Incarnation(random);
     }
 
     /// Somebody else's stream has grown.

@@ -165,12 +165,11 @@ fn refused(conn: &Connection, refusal: &CartRefusal) -> Stop {
     }
 }
 
-/// The name of the next line that is scanned here: of the till that opened the cart it is a number, of another one it
-/// also says whose.
-pub(crate) fn line_name(node: &Node, id: &Id, n: u32) -> Answer<String> {
-    let me = node.head.incarnation;
-    let foreign = load(node.conn(), id)?.is_some_and(|core| core.opened_by != me);
-    Ok(if foreign { format!("L{n}-{}", me.series()) } else { format!("L{n}") })
+/// The name of the line that was just scanned here: a number, where this run of the program opened the cart; else it also
+/// says whose, for another till counts too, and a file that was put back may have forgotten a number.
+pub(crate) fn line_name(node: &Node, cart: &Cart) -> String {
+    let (n, life) = (cart.lines_made, node.life());
+    if cart.life == Some(life) { format!("L{n}") } else { format!("L{n}-{}", life.series()) }
 }
 
 /// A line is the same one wherever its name is the same.
@@ -188,18 +187,23 @@ fn root(cart: &Id, name: &str) -> Id {
 /// # Errors
 /// `NOT_OWNER`, `CART_CLOSED`; then nothing was stored. Or a fault.
 pub(crate) fn follow(node: &mut Node, now: Now, view: &mut Cart) -> Answer<()> {
-    let me = node.head.incarnation;
+    let (life, me) = (node.life(), node.head.incarnation);
     let known = load(node.conn(), &view.id)?;
     let opening = || Opening { till: view.till.clone(), at: view.opened, by: me };
     let mut core = known.unwrap_or_else(|| Core::open(view.id, opening()));
     adopt(node, &mut core)?;
-    say(&mut core, now, me, view).map_err(|refusal| refused(node.conn(), &refusal))?;
+    say(&mut core, now, (life, me), view).map_err(|refusal| refused(node.conn(), &refusal))?;
     store(node, now.wall, &core)?;
     show(&core, view);
     Ok(())
 }
 
-fn say(core: &mut Core, now: Now, me: Incarnation, view: &Cart) -> Result<(), CartRefusal> {
+fn say(
+    core: &mut Core,
+    now: Now,
+    (life, me): (Incarnation, Incarnation),
+    view: &Cart,
+) -> Result<(), CartRefusal> {
     if core.end().is_some() {
         return Ok(());
     }
@@ -210,13 +214,18 @@ fn say(core: &mut Core, now: Now, me: Incarnation, view: &Cart) -> Result<(), Ca
         return say_end(core, me, view);
     }
     if !core.is_sealed() {
-        say_lines(core, now, me, view)?;
+        say_lines(core, now, (life, me), view)?;
         say_desk(core, now, me, view)?;
     }
     say_end(core, me, view)
 }
 
-fn say_lines(core: &mut Core, now: Now, me: Incarnation, view: &Cart) -> Result<(), CartRefusal> {
+fn say_lines(
+    core: &mut Core,
+    now: Now,
+    (life, me): (Incarnation, Incarnation),
+    view: &Cart,
+) -> Result<(), CartRefusal> {
     let before = core.in_order();
     for gone in before.iter().filter(|line| !view.names.contains(&line.name)) {
         core.void(&gone.root)?;
@@ -228,10 +237,10 @@ fn say_lines(core: &mut Core, now: Now, me: Incarnation, view: &Cart) -> Result<
         }
         let (root, at) = (root(&view.id, name), core.tick(now.wall));
         match known {
-            Some(known) => core.change(me, &known.root, line.clone(), at)?,
+            Some(known) => core.change((life, me), &known.root, line.clone(), at)?,
             None => {
                 let name = name.clone();
-                core.scan(CartLine { root, name, scanned: at, line: line.clone(), by: me, at })?;
+                core.scan(life, CartLine { root, name, scanned: at, line: line.clone(), by: me, at })?;
             }
         }
     }
@@ -334,12 +343,23 @@ fn take_one(node: &mut Node, now: Now, theirs: &Core) -> Answer<()> {
             let mut merged = ours.clone();
             merged.merge(theirs);
             if merged == ours {
-                return Ok(());
+                return tell_the_end_again(node, now, &ours, theirs);
             }
             merged
         }
     };
     settle(node, now.wall, merged)
+}
+
+/// Whoever still shows a cart that has ended here is told so again, however long ago that was: ends of the last day alone
+/// are told to everybody, but a link may have been cut for weeks, or an old file put back there.
+fn tell_the_end_again(node: &mut Node, now: Now, ours: &Core, theirs: &Core) -> Answer<()> {
+    if ours.end().is_none() || theirs.end().is_some() {
+        return Ok(());
+    }
+    store(node, now.wall, ours)?;
+    node.carts_are_merged(cart_states::last(node.conn())?);
+    Ok(())
 }
 
 /// Ended so long ago that only how it is shown is left.
@@ -357,7 +377,7 @@ fn settle(node: &mut Node, wall: UtcMs, mut core: Core) -> Answer<()> {
     name.update(&wall.to_le_bytes());
     let mut id = [0; 16];
     name.finalize_xof().fill(&mut id);
-    if let Some(left) = core.split(Id(id), opening) {
+    if let Some(left) = core.split(Id(id), opening, &own_past(node)?) {
         tracing::warn!(cart = %core.id, left = %left.id, "lines that came too late for a cart are in a new one");
         store(node, wall, &left)?;
         show_again(node, wall, &left)?;
@@ -367,12 +387,35 @@ fn settle(node: &mut Node, wall: UtcMs, mut core: Core) -> Answer<()> {
     show_again(node, wall, &core).map(|_| ())
 }
 
+/// The logs that this machine wrote before it lost memory, or while it was alone.
+fn own_past(node: &Node) -> Result<Vec<Incarnation>, Fault> {
+    let all = incarnations::all(node.conn())?;
+    Ok(all.iter().filter(|known| was_here(node, known)).map(incarnations::Known::id).collect())
+}
+
+/// Whether this very machine wrote a log before: it remembers, or the log is fenced and bears this machine's key, as one
+/// does that was begun and forgotten between two old files.
+fn was_here(node: &Node, known: &incarnations::Known) -> bool {
+    let forgotten = known.fenced && known.device_key == Some(node.device().public());
+    matches!(known.part, Part::Lost | Part::Lone) || (forgotten && known.part == Part::Other)
+}
+
+/// Whether a cart's custodian is lost for good, so that nobody fills it or takes its money before it was taken over.
+///
+/// # Errors
+/// A fault.
+pub(crate) fn is_orphan(conn: &Connection, cart: &Id) -> Answer<bool> {
+    let Some(core) = load(conn, cart)? else { return Ok(false) };
+    let owner = incarnations::find(conn, &core.custody().owner)?;
+    Ok(owner.is_some_and(|owner| super::shift_recover::is_lost(&owner)))
+}
+
 /// An event says that a cart was paid: it is, also where its state has not come.
 ///
 /// # Errors
 /// A fault.
 pub(crate) fn heard_paid(node: &mut Node, wall: UtcMs, cart: &Id, sale: Id) -> Answer<()> {
-    let Some(mut core) = load(node.conn(), cart)?.filter(|core| core.end().is_none()) else { return Ok(()) };
+    let Some(mut core) = load(node.conn(), cart)?.filter(|core| !core.is_paid()) else { return Ok(()) };
     core.heard_paid(sale);
     settle(node, wall, core)
 }
@@ -436,7 +479,7 @@ pub fn take_over(node: &mut Node, now: Now, cart: &Id, by: Option<StaffId>, reas
     }
     let known = incarnations::find(node.conn(), &owner)?;
     let over = match known {
-        Some(known) => known.part == Part::Lost || caps::of(node.conn(), known.no)?.is_some(),
+        Some(known) => was_here(node, &known) || caps::of(node.conn(), known.no)?.is_some(),
         None => false,
     };
     if !over {

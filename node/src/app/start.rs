@@ -99,6 +99,7 @@ fn say_started(node: &mut Node, now: super::clock::Now) -> Answer<()> {
     let random = random_id((node.luck)()).0;
     let program = concat!("tradepost-node ", env!("CARGO_PKG_VERSION")).to_owned();
     node.write(now, None, None, IncarnationStarted { random, program, carried: Vec::new() }.into())?;
+    node.begin_life(random);
     Ok(())
 }
 

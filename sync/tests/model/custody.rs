@@ -79,7 +79,7 @@ fn line(till: &str, root: u8, at: u64) -> CartLine {
 #[test]
 fn g20_a_cart_is_cloned_never_stolen() {
     let mut cart = opened();
-    cart.scan(line("T1", 1, 1)).unwrap();
+    cart.scan(inc("T1"), line("T1", 1, 1)).unwrap();
     let mut at_t2 = cart.clone();
     let not_owner = CartRefusal::Custody(CustodyRefusal::NotOwner { owner: inc("T1") });
     assert_eq!(at_t2.check_out(&inc("T2"), SALE), Err(not_owner));
@@ -94,19 +94,19 @@ fn g20_a_cart_is_cloned_never_stolen() {
 #[test]
 fn g45_a_paid_cart_has_no_unpaid_line() {
     let mut at_t1 = opened();
-    at_t1.scan(line("T1", 1, 1)).unwrap();
+    at_t1.scan(inc("T1"), line("T1", 1, 1)).unwrap();
     let mut at_t2 = at_t1.clone();
     at_t1.seal(&inc("T1")).unwrap();
-    assert_eq!(at_t1.scan(line("T1", 3, 3)), Err(CartRefusal::Sealed));
-    at_t2.scan(line("T2", 2, 2)).unwrap();
+    assert_eq!(at_t1.scan(inc("T1"), line("T1", 3, 3)), Err(CartRefusal::Sealed));
+    at_t2.scan(inc("T2"), line("T2", 2, 2)).unwrap();
     let paid = at_t1.check_out(&inc("T1"), SALE).unwrap();
     at_t1.merge(&at_t2);
     at_t2.merge(&at_t1);
-    assert!(at_t1.split(Id([8; 16]), by("T1")).is_none(), "it is not T1's scan");
-    let left = at_t2.split(Id([9; 16]), by("T2")).expect("the scan is in a cart of its own");
+    assert!(at_t1.split(Id([8; 16]), by("T1"), &[]).is_none(), "it is not T1's scan");
+    let left = at_t2.split(Id([9; 16]), by("T2"), &[]).expect("the scan is in a cart of its own");
     assert_eq!(left.lines().into_keys().collect::<Vec<_>>(), [Id([2; 16])]);
     assert_eq!(left.left_over_of, Some(Id([1; 16])));
-    assert!(at_t2.is_paid() && at_t2.split(Id([7; 16]), by("T2")).is_none(), "once");
+    assert!(at_t2.is_paid() && at_t2.split(Id([7; 16]), by("T2"), &[]).is_none(), "once");
     at_t1.merge(&at_t2);
     for at in [&at_t1, &at_t2] {
         assert_eq!(at.in_order(), paid, "the paid cart is unchanged");
@@ -116,11 +116,11 @@ fn g45_a_paid_cart_has_no_unpaid_line() {
 #[test]
 fn carts_merge_whatever_the_order_and_an_add_wins() {
     let mut a = opened();
-    a.scan(line("T1", 1, 1)).unwrap();
+    a.scan(inc("T1"), line("T1", 1, 1)).unwrap();
     let mut b = a.clone();
     a.void(&Id([1; 16])).unwrap();
-    b.change(inc("T2"), &Id([1; 16]), mugs(3_000), Hlc(5)).unwrap();
-    b.scan(line("T2", 2, 6)).unwrap();
+    b.change((inc("T2"), inc("T2")), &Id([1; 16]), mugs(3_000), Hlc(5)).unwrap();
+    b.scan(inc("T2"), line("T2", 2, 6)).unwrap();
     let (mut ab, mut ba) = (a.clone(), b.clone());
     ab.merge(&b);
     ba.merge(&a);
@@ -131,11 +131,66 @@ fn carts_merge_whatever_the_order_and_an_add_wins() {
         "changed beside the void: it stays"
     );
     let mut c = ab.clone();
-    ab.change(inc("T1"), &Id([2; 16]), mugs(2_000), Hlc(7)).unwrap();
-    c.change(inc("T2"), &Id([2; 16]), mugs(4_000), Hlc(8)).unwrap();
+    ab.change((inc("T1"), inc("T1")), &Id([2; 16]), mugs(2_000), Hlc(7)).unwrap();
+    c.change((inc("T2"), inc("T2")), &Id([2; 16]), mugs(4_000), Hlc(8)).unwrap();
     ab.merge(&c);
     assert_eq!(ab.changed_on_both(), [Id([2; 16])]);
     assert_eq!(ab.lines()[&Id([2; 16])].line.input.quantity, Quantity(4_000), "the highest clock wins");
+}
+
+/// Cart states are in no log: a till whose file was put back has forgotten its last scans, though no event is missing.
+/// Counted on under the same actor, its next scan would stand where the forgotten one stood, and the merge would drop it.
+#[test]
+fn a_till_that_forgot_its_scans_makes_new_ones() {
+    let old = opened();
+    let mut at_t1 = old.clone();
+    at_t1.scan(inc("run 1"), line("T1", 1, 1)).unwrap();
+    let mut at_t2 = at_t1.clone();
+    let mut put_back = old;
+    put_back.scan(inc("run 2"), line("T1", 2, 2)).unwrap();
+    put_back.merge(&at_t2);
+    at_t2.merge(&put_back);
+    let both = [Id([1; 16]), Id([2; 16])];
+    assert_eq!(put_back.lines().into_keys().collect::<Vec<_>>(), both);
+    assert_eq!(at_t2.lines(), put_back.lines());
+}
+
+/// What came too late is moved by whoever scanned it, also where that till is another incarnation since.
+#[test]
+fn lines_that_came_too_late_are_moved_by_who_scanned_them_before_it_forgot() {
+    let mut at_t1 = opened();
+    let mut at_t2 = at_t1.clone();
+    at_t2.scan(inc("T2"), line("T2", 2, 2)).unwrap();
+    at_t1.scan(inc("T1"), line("T1", 1, 1)).unwrap();
+    at_t1.check_out(&inc("T1"), SALE).unwrap();
+    at_t2.merge(&at_t1);
+    assert!(at_t2.clone().split(Id([9; 16]), by("T2 again"), &[]).is_none(), "nobody's");
+    let left = at_t2.split(Id([9; 16]), by("T2 again"), &[inc("T2")]).expect("it was scanned there");
+    assert_eq!(left.lines().into_keys().collect::<Vec<_>>(), [Id([2; 16])]);
+}
+
+/// A till gives a cart up, forgets that, and sells it: a sale is a fact, and every node comes to it in any order.
+#[test]
+fn a_sold_cart_is_sold_whatever_else_was_said_of_it() {
+    let before = {
+        let mut cart = opened();
+        cart.scan(inc("T1"), line("T1", 1, 1)).unwrap();
+        cart
+    };
+    let (mut given_up, mut sold, mut heard) = (before.clone(), before.clone(), before);
+    given_up.give_up(&inc("T1")).unwrap();
+    sold.check_out(&inc("T1"), SALE).unwrap();
+    heard.give_up(&inc("T1")).unwrap();
+    heard.heard_paid(SALE);
+    assert!(heard.is_paid());
+    let (mut one, mut other) = (given_up.clone(), sold.clone());
+    one.merge(&sold);
+    other.merge(&given_up);
+    heard.merge(&sold);
+    for cart in [one, other, heard] {
+        assert!(cart.is_paid());
+        assert_eq!(cart.in_order(), sold.in_order());
+    }
 }
 
 /// Two nodes receive one delivery of 5 offline.
