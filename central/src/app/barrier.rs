@@ -5,7 +5,7 @@
 use super::recovering::Verdict;
 use super::resolve::{self, Court, Sitting};
 use super::{Code, Fault, hub_log, recovering, relive, stores as app_stores, waits};
-use crate::db::authors::{self, Author};
+use crate::db::authors::{self, Author, State};
 use crate::db::recovery::{self, BarrierRow};
 use crate::db::stores::{self, Store};
 use crate::db::{Tx, events, review};
@@ -302,6 +302,9 @@ fn open_barrier(tx: &mut Tx<'_>, store: i64) -> Result<Option<(Store, Barrier)>,
 /// Looks at every open barrier: what has come in since may let it go on.
 pub fn advance(hub: &Hub, now: UtcMs) -> Result<(), Fault> {
     for store in hub.db.read(|tx| Ok::<_, Fault>(recovery::with_open(tx)?))? {
+        if hub.db.read(|tx| Ok::<_, Fault>(!out_since(tx, store)?.is_empty()))? {
+            hub.write(|tx, after| note_out(tx, after, hub, store, now))?;
+        }
         if !hub.db.read(|tx| may_move(tx, store))? {
             continue;
         }
@@ -309,6 +312,29 @@ pub fn advance(hub: &Hub, now: UtcMs) -> Result<(), Fault> {
             Some((store, barrier)) => go_on(tx, after, hub, &store, barrier, now),
             None => Ok(()),
         })?;
+    }
+    Ok(())
+}
+
+/// Members of the open barrier that are fenced without its knowing: the word of before the hub's database was put back
+/// may have come back only after the barrier was opened.
+fn out_since(tx: &mut Tx<'_>, store: i64) -> Result<Vec<Incarnation>, Fault> {
+    let Some(barrier) = current(tx, store)? else { return Ok(Vec::new()) };
+    let news = |author: &Author| {
+        let mut told = barrier.clone();
+        told.fenced(author.incarnation);
+        author.state == State::Fenced && told != barrier
+    };
+    let members = authors::of_store(tx, store)?;
+    Ok(members.iter().filter(|author| news(author)).map(|author| author.incarnation).collect())
+}
+
+fn note_out(tx: &mut Tx<'_>, after: &mut After, hub: &Hub, store: i64, now: UtcMs) -> Result<(), Fault> {
+    for who in out_since(tx, store)? {
+        let Some(store) = stores::by_no_locked(tx, store)? else { return Ok(()) };
+        if let Some(fact) = member_fenced(tx, &store, &who, now)? {
+            hub_log::append(tx, after, hub, &store, &[fact], now)?;
+        }
     }
     Ok(())
 }
