@@ -39,6 +39,9 @@ struct Options {
     /// No world is brought to rest at the end.
     #[arg(long)]
     without_settling: bool,
+    /// Nobody fills carts at several tills.
+    #[arg(long)]
+    without_carts: bool,
     /// Plants a bug, by its name; `all` looks for the first seed that shows each.
     #[arg(long)]
     plant: Option<String>,
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         clones: options.clones,
         losses: !options.without_losses,
         settles: !options.without_settling,
+        carts: !options.without_carts,
         ..plan
     };
     let seeds = options.from..options.from.saturating_add(options.seeds);

@@ -15,6 +15,8 @@ pub(super) struct Found {
     pub(super) seq: u64,
     /// Till, series, number and total of what is printed.
     pub(super) printed: Option<(String, String, u64, i64)>,
+    /// What it sold: an item's code and pieces, a line.
+    pub(super) sold: Vec<(String, u64)>,
 }
 
 /// All documents of a store's log, by id.
@@ -56,21 +58,32 @@ pub(super) fn books_of(log: &Log) -> Books {
         // What is said again stands where it was said first.
         let first = event.envelope.reissue.as_ref().map(|first| (first.incarnation, first.seq));
         let (author, seq) = first.unwrap_or((author, stored.seq));
-        let (id, printed) = match event.body() {
-            Ok(Body::SaleCommitted(it)) => {
-                let n = it.receipt;
-                (it.sale_id, Some((n.till, n.series, n.n, it.document.outcome.settlement.total.0)))
+        let Ok(body) = event.body() else { continue };
+        let sold = match &body {
+            Body::SaleCommitted(_) => {
+                lines_of(&body).into_iter().map(|(sku, n, _)| (sku, n.unsigned_abs())).collect()
             }
-            Ok(Body::RefundCommitted(it)) => {
+            _ => Vec::new(),
+        };
+        let (id, printed) = match body {
+            Body::SaleCommitted(it) => {
+                let n = it.receipt;
+                // A cart is sold once: its sale is known by it.
+                (
+                    it.cart.unwrap_or(it.sale_id),
+                    Some((n.till, n.series, n.n, it.document.outcome.settlement.total.0)),
+                )
+            }
+            Body::RefundCommitted(it) => {
                 let n = it.receipt;
                 (it.refund_id, Some((n.till, n.series, n.n, it.document.outcome.settlement.total.0)))
             }
-            Ok(Body::DeliveryReceived(it)) => (it.delivery, None),
-            Ok(Body::StockAdjusted(it)) => (it.adjustment, None),
-            Ok(Body::TransferShipped(it)) => (it.transfer, None),
+            Body::DeliveryReceived(it) => (it.delivery, None),
+            Body::StockAdjusted(it) => (it.adjustment, None),
+            Body::TransferShipped(it) => (it.transfer, None),
             _ => continue,
         };
-        books.entry(id).or_default().push(Found { author, seq, printed });
+        books.entry(id).or_default().push(Found { author, seq, printed, sold });
     }
     books
 }

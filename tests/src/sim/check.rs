@@ -2,6 +2,7 @@
 //! what the programs answer, and from the oracle's books.
 
 use super::books::{Books, Log, books_of, caps_of, chains, judge_numbers, log_of_hub, surplus, taken_in};
+use super::cart_check::judge_checkout;
 use super::oracle::{Deed, Kind, Oracle, State, Verdict};
 use super::world::{Job, World};
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,6 +71,10 @@ impl World {
             if open.ok().flatten().is_some_and(|open| open.frozen.contains(&stream)) {
                 it.since = self.now;
             }
+            // Whom a person must enrol anew waits until the hub has come to itself.
+            if self.member(it.machine).is_none() && self.hub.restored && self.recovers() {
+                it.since = self.now;
+            }
             if self.now > it.since + MOVES_MS_MAX {
                 let name = &self.machines[it.machine].name;
                 let why = format!("the queue of {name} has not moved: {} of {stream}", it.held);
@@ -126,7 +131,7 @@ impl World {
                 return format!("{}: catalog {at:?} of {:?}, {unsynced} unsynced", machine.name, catalog.at);
             }
         }
-        String::new()
+        if self.plan.carts { self.carts_differ().unwrap_or_default() } else { String::new() }
     }
 
     /// Judges the healed world.
@@ -140,6 +145,7 @@ impl World {
             }
         }
         self.check_aside();
+        self.check_carts();
         if !self.hub_clock_is_right() {
             self.oracle.blame("the hub has another time than the world".to_owned());
         }
@@ -166,6 +172,7 @@ impl World {
             let sku = &self.items[*item].sku;
             let picture = stock::get(hub, &code, sku).map_err(|e| e.to_string())?.picture;
             let shelf = self.oracle.shelf.get(&(store, *item)).copied().unwrap_or(0);
+            let shelf = shelf + self.oracle.in_carts(store, *item);
             let latest = hub.db.read(|tx| latest_count(tx, number, sku)).map_err(|e| e.to_string())?;
             if let Some((author, seq, tainted)) = latest {
                 *units = i64::try_from(picture.on_hand).unwrap_or(i64::MAX);
@@ -303,6 +310,20 @@ fn judge_books(
             let done = matches!(deed.state, State::Answered(_));
             for (item, units) in oracle.moved(deed).into_iter().filter(|_| done) {
                 *expected.on_hand.entry(item).or_default() += units;
+            }
+            continue;
+        }
+        if let Kind::Checkout(basket) = deed.kind {
+            let basket = &oracle.baskets[basket];
+            known.insert(basket.id);
+            expected.forgot |= Oracle::verdict(deed) == Verdict::May || basket.loose;
+            for it in judge_checkout(oracle, (index, deed), basket, books, wrong) {
+                expected.money.0 += it.printed.as_ref().map_or(0, |(_, _, _, total)| *total);
+                expected.money.1 += 1;
+                for (code, pieces) in &it.sold {
+                    let item = oracle.codes.get(code).copied().unwrap_or(usize::MAX);
+                    *expected.on_hand.entry(item).or_default() -= i64::try_from(*pieces).unwrap_or(0);
+                }
             }
             continue;
         }

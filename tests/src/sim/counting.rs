@@ -90,7 +90,7 @@ impl World {
                 && (!basket || self.now - deed.asked > BASKET_MS_MAX)
                 && self.oracle.moved(deed).iter().any(|(sku, _)| *sku == item)
         });
-        !in_the_way
+        !in_the_way && !self.oracle.in_a_cart_since(store, item, self.now - BASKET_MS_MAX)
     }
 
     /// Whoever counts looks at the shelf.

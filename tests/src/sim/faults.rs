@@ -346,6 +346,7 @@ impl World {
         let at = usize::try_from(self.luck.below(backups)).unwrap_or(0);
         let backup = self.machines[machine].backups[at].clone();
         let (kept, held) = (heads_of_file(&backup), self.held_elsewhere(machine));
+        self.carts_may_be_forgotten(machine);
         let lost = self.oracle.put_back(machine, &kept, &held);
         self.jobs[machine].clear();
         self.drop_links_of(Some(machine));

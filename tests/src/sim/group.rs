@@ -1,5 +1,6 @@
 //! A machine's group: what waits is decided and written, made durable with one commit, and only then answered.
 
+use super::basket::Step;
 use super::counting::Counting;
 use super::hub_work::short;
 use super::machine::{Cut, put_sidecar, torn};
@@ -23,8 +24,12 @@ pub(super) enum Done {
     Deed(usize, Result<Receipt, String>),
     /// To a side of a link.
     Input(u64, usize, Box<Input>),
+    /// To whoever has a cart: the name of the line that was scanned.
+    Basket(usize, Step, Result<Option<String>, String>),
     /// To whoever counts.
     Count(Counting, Result<Receipt, String>),
+    /// To the trace.
+    Said(String),
     /// A link can't go on.
     Broken(u64),
     /// Nobody waits.
@@ -143,8 +148,10 @@ impl World {
             match it {
                 Done::Input(link, side, input) => self.give(link, side, *input),
                 Done::Broken(link) => self.drop_link(link),
+                Done::Said(line) => self.say(&line),
                 Done::Count(counting, Ok(told)) => self.counted(&counting, &told),
                 Done::Count(counting, Err(why)) => self.count_failed(&counting, &why),
+                Done::Basket(basket, step, answer) => self.step_is_answered(basket, step, answer),
                 Done::Deed(..) | Done::Nothing => {}
             }
         }
@@ -180,7 +187,9 @@ impl World {
                 }
                 Err(code) => {
                     self.say(&format!("deed {deed} refused: {code}"));
-                    self.oracle.refused(*deed);
+                    if !self.asks_elsewhere(*deed, code) {
+                        self.oracle.refused(*deed);
+                    }
                 }
             }
         }

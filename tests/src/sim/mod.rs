@@ -7,7 +7,9 @@
 //! all replicas must agree with each other and with an oracle that is no product code. At last all waits are over,
 //! everything is counted and everybody lost is resolved: then goods, rights and the true shelf are the same.
 
+mod basket;
 mod books;
+mod cart_check;
 mod check;
 mod counting;
 mod faults;
@@ -25,6 +27,7 @@ mod plant;
 mod pump;
 mod quiet;
 mod setup;
+mod shopping;
 mod tamper;
 mod trace;
 mod twins;
@@ -62,6 +65,8 @@ pub struct Plan {
     pub losses: bool,
     /// Whether it is brought to rest at the end: all waits over, everything counted, everybody lost resolved.
     pub settles: bool,
+    /// Whether customers fill carts at several tills.
+    pub carts: bool,
 }
 
 impl Plan {
@@ -79,6 +84,7 @@ impl Plan {
             clones: false,
             losses: true,
             settles: true,
+            carts: true,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The oracle: what is true in the simulated world, whatever the programs believe. It keeps the shelf, the drawer, and
 //! every answer that was given to a customer. It is no product code and never asks any.
 
+use super::basket::Basket;
 use std::collections::{BTreeMap, BTreeSet};
 use tradepost_sync::ids::{Id, Incarnation};
 
@@ -37,6 +38,8 @@ pub enum Kind {
     },
     /// What another store sent is taken in.
     TakeIn(usize),
+    /// A cart is paid.
+    Checkout(usize),
 }
 
 /// Goods on the road between stores.
@@ -95,6 +98,8 @@ pub struct Receipt {
     pub author: Incarnation,
     /// At which place.
     pub seq: u64,
+    /// What was sold: an item's code and pieces, a line.
+    pub sold: Vec<(String, u64)>,
 }
 
 impl Receipt {
@@ -153,6 +158,10 @@ pub struct Oracle {
     pub drawer: BTreeMap<usize, i64>,
     /// Goods nobody may sell beyond what is there, by sku's index.
     pub strict: BTreeSet<usize>,
+    /// Every item's index, by its code.
+    pub codes: BTreeMap<String, usize>,
+    /// Every cart.
+    pub baskets: Vec<Basket>,
     /// Every price that an item ever had.
     pub prices: BTreeMap<usize, BTreeSet<i64>>,
     /// Goods that a later program's events moved, by store and sku.
@@ -205,7 +214,7 @@ impl Oracle {
     pub fn in_somebodys_hands(&self, store: usize, sku: usize) -> bool {
         let open = |deed: &&Deed| deed.store == store && deed.state == State::Open;
         let hands = self.deeds.iter().filter(open).flat_map(|deed| self.moved(deed));
-        hands.into_iter().any(|(of, _)| of == sku)
+        hands.into_iter().any(|(of, _)| of == sku) || self.in_carts(store, sku) > 0
     }
 
     /// So many units may be promised that aren't there, by no fault of the programs.
@@ -289,6 +298,13 @@ impl Oracle {
                 let strict: Vec<_> = lines.into_iter().filter(|(sku, _)| self.strict.contains(sku)).collect();
                 strict.iter().for_each(|(sku, pieces)| self.hand_over(deed, store, *sku, *pieces));
             }
+            Kind::Checkout(basket) => {
+                let sold = self.sold(&receipt);
+                self.judge_price(deed, &sold, receipt.total);
+                let till = receipt.number.as_ref().and_then(|(till, ..)| till.strip_prefix('R'));
+                let paid_at = till.and_then(|n| n.parse::<usize>().ok()).and_then(|n| n.checked_sub(1));
+                self.cart_is_sold(deed, basket, paid_at, &sold);
+            }
             Kind::PickUp(order) => {
                 let (sku, units) = (self.web[order].sku, self.web[order].units);
                 self.end_order(order, "fulfilled");
@@ -312,7 +328,13 @@ impl Oracle {
         }
     }
 
-    fn hand_over(&mut self, deed: usize, store: usize, sku: usize, pieces: u64) {
+    /// Items' indexes and pieces of what a receipt names.
+    fn sold(&self, receipt: &Receipt) -> Vec<(usize, u64)> {
+        let index = |code: &String| self.codes.get(code).copied().unwrap_or(usize::MAX);
+        receipt.sold.iter().map(|(code, pieces)| (index(code), *pieces)).collect()
+    }
+
+    pub(super) fn hand_over(&mut self, deed: usize, store: usize, sku: usize, pieces: u64) {
         self.move_goods(store, sku, pieces, false);
         self.judge_promises(&format!("deed {deed} handed over {pieces}"), store, sku);
     }
@@ -403,6 +425,7 @@ impl Oracle {
                 self.excuse(it.store, sku, units);
                 self.transfers.push(Transfer { id: it.id, to, sku, units, taken: None });
             }
+            Kind::Checkout(basket) => self.baskets[basket].loose = true,
             _ => {}
         }
         self.deeds[deed].state = State::GivenUp;
@@ -417,6 +440,7 @@ impl Oracle {
         held: &BTreeMap<Incarnation, u64>,
     ) -> usize {
         let mut lost = 0;
+        self.carts_are_unsure(machine);
         let open = |deed: &Deed| deed.machine == machine && deed.state == State::Open;
         let open: Vec<usize> = (0..self.deeds.len()).filter(|deed| open(&self.deeds[*deed])).collect();
         open.into_iter().for_each(|deed| self.give_up(deed));
@@ -429,6 +453,9 @@ impl Oracle {
                     };
                     if !known(kept) && !known(held) {
                         deed.forgotten = true;
+                        if let Kind::Checkout(basket) = deed.kind {
+                            self.baskets[basket].loose = true;
+                        }
                         lost += 1;
                     }
                 }
@@ -445,6 +472,9 @@ impl Oracle {
             let State::Answered(receipt) = &deed.state else { continue };
             if held.get(&receipt.author).is_none_or(|seq| receipt.seq > *seq) {
                 (deed.forgotten, deed.old) = (true, true);
+                if let Kind::Checkout(basket) = deed.kind {
+                    self.baskets[basket].loose = true;
+                }
                 lost += 1;
             }
         }
@@ -476,6 +506,12 @@ impl Oracle {
             Kind::TakeIn(transfer) => {
                 vec![(self.transfers[*transfer].sku, signed(self.transfers[*transfer].units))]
             }
+            Kind::Checkout(_) => match &deed.state {
+                State::Answered(receipt) => {
+                    self.sold(receipt).into_iter().map(|(sku, pieces)| (sku, -signed(pieces))).collect()
+                }
+                _ => Vec::new(),
+            },
             Kind::Grant(..) | Kind::CallOff(_) => Vec::new(),
         }
     }
@@ -494,13 +530,13 @@ impl Oracle {
         }
     }
 
-    fn move_goods(&mut self, store: usize, sku: usize, units: u64, come: bool) {
+    pub(super) fn move_goods(&mut self, store: usize, sku: usize, units: u64, come: bool) {
         let units = signed(units);
         *self.shelf.entry((store, sku)).or_default() += if come { units } else { -units };
     }
 }
 
-fn signed(units: u64) -> i64 {
+pub(super) fn signed(units: u64) -> i64 {
     i64::try_from(units).unwrap_or(0)
 }
 

@@ -18,6 +18,9 @@ impl World {
         if self.machines[machine].away {
             return;
         }
+        if self.plan.carts && self.once_in(3) && self.shop(machine) {
+            return;
+        }
         let Some(kind) = self.wish(machine) else { return };
         let (id, store) = (self.fresh_id(), self.machines[machine].store);
         let deed = self.oracle.ask(id, machine, store, kind);
@@ -115,12 +118,24 @@ impl World {
         }
         it.tries += 1;
         let (machine, tries) = (it.machine, it.tries);
-        let patience = self.between(PATIENCE_MS, 6 * PATIENCE_MS) * u64::from(tries.min(4));
+        // Whoever has a cart in hand doesn't wait long at a till that sends customers away.
+        let checkout = matches!(self.oracle.deeds[deed].kind, Kind::Checkout(_));
+        let times = u64::from(tries.min(if checkout { 1 } else { 4 }));
+        let patience = self.between(PATIENCE_MS, 6 * PATIENCE_MS) * times;
         if !again {
             self.later(patience + 2_000, Due::Ask { deed });
         }
+        if let Kind::Checkout(basket) = self.oracle.deeds[deed].kind
+            && !again
+            && !self.custody_is_here(deed, basket)
+        {
+            return;
+        }
         let waits = self.jobs[machine].iter().any(|job| matches!(job, Job::Deed(other) if *other == deed));
         if self.machines[machine].running.is_some() && !waits {
+            if let Kind::Checkout(basket) = self.oracle.deeds[deed].kind {
+                self.oracle.baskets[basket].unheard.insert(machine);
+            }
             self.enqueue(machine, Job::Deed(deed));
         }
     }

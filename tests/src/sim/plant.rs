@@ -39,6 +39,8 @@ pub enum Plant {
     PromiseKeepsRight,
     /// An order that is called off gives its rights back twice.
     CalledOffTwice,
+    /// What a neighbour shows in a cart is taken for scanned anew: a line that was taken out comes back.
+    ResurrectedLine,
     /// What surfaces of a lost log behind its cap counts for rights all the same.
     NoRowCap,
 }
@@ -64,6 +66,7 @@ impl Plant {
         Self::RawCount,
         Self::PromiseKeepsRight,
         Self::CalledOffTwice,
+        Self::ResurrectedLine,
         Self::NoRowCap,
     ];
 }

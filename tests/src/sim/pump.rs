@@ -198,7 +198,10 @@ impl World {
                     self.enqueue(machine, Job::HandOver { link, side, to, wanted });
                 }
             }
-            Output::ApplyCarts(carts) => self.enqueue(machine, Job::Carts { link, side, carts }),
+            Output::ApplyCarts(carts) => {
+                let carts = self.tamper_carts(carts);
+                self.enqueue(machine, Job::Carts { link, side, carts });
+            }
             Output::Barrier(word) => self.enqueue(machine, Job::Barrier { link, side, word }),
             Output::Burn(asked) => self.enqueue(machine, Job::Burn(asked)),
             Output::ReadCarts { after } => self.read_carts(link, side, machine, after),
@@ -531,8 +534,10 @@ impl World {
 
     /// Before a sale, what is short at its machine is asked of the neighbour that seems to hold most.
     pub(super) fn cover(&mut self, machine: usize, deed: usize) {
-        let super::Kind::Sale(lines) = self.oracle.deeds[deed].kind.clone() else {
-            return;
+        let lines = match self.oracle.deeds[deed].kind.clone() {
+            super::Kind::Sale(lines) => lines,
+            super::Kind::Checkout(basket) => self.oracle.baskets[basket].wanted(),
+            _ => return,
         };
         for (sku, pieces) in lines {
             let wants = [(tradepost_commerce::document::Sku(self.items[sku].sku.clone()), pieces)].into();

@@ -33,6 +33,9 @@ impl World {
         }
         self.level();
         for round in 0..ROUNDS_MAX {
+            if self.plan.carts {
+                self.clear_carts();
+            }
             for store in 0..self.stores.len() {
                 self.count_everything(store, round);
             }
@@ -49,6 +52,7 @@ impl World {
             let unsettled = self.unsettled();
             unsettled.into_iter().for_each(|why| self.oracle.blame(format!("settled: {why}")));
             self.judge_nodes_goods();
+            self.judge_clear();
         }
     }
 

@@ -67,6 +67,7 @@ impl World {
         if strict {
             self.oracle.strict.insert(item);
         }
+        self.oracle.codes.insert(sku.clone(), item);
         self.oracle.prices.entry(item).or_default().insert(price);
         self.items.push(Item { sku, price });
     }

@@ -10,7 +10,9 @@ use tradepost_node::app::problem::Stop;
 use tradepost_node::db::sidecar::Sidecar;
 use tradepost_node::db::{events, incarnations};
 use tradepost_sync::body::Body;
-use tradepost_sync::session::Batch;
+use tradepost_sync::cart::Cart;
+use tradepost_sync::ids::Incarnation;
+use tradepost_sync::session::{Batch, Carts};
 
 const AUTHOR: &str = "(SELECT author FROM authors WHERE incarnation = ?1)";
 
@@ -135,6 +137,16 @@ impl World {
         }
     }
 
+    /// A neighbour's carts have come; now and then what stands in them is taken for scanned anew.
+    pub(super) fn tamper_carts(&mut self, carts: Carts) -> Carts {
+        if !self.planted(Plant::ResurrectedLine) || !self.once_in(20) {
+            return carts;
+        }
+        let actor = self.incarnation();
+        let anew = carts.carts.iter().map(|bytes| scan_anew(bytes, actor).unwrap_or_else(|| bytes.clone()));
+        Carts { carts: anew.collect(), ..carts }
+    }
+
     /// A machine has just started.
     pub(super) fn tamper_at_start(&mut self, machine: usize) {
         if self.planted(Plant::NumberForgotten) {
@@ -207,4 +219,12 @@ fn rights_in(backup: &Path) -> Vec<(i64, i64)> {
         conn.prepare("SELECT minted + received - given - used, sku FROM stock").expect("it has stock");
     let rows = statement.query_map([], |row| Ok((row.get(1)?, row.get(0)?))).expect("it has rows");
     rows.collect::<Result<_, _>>().expect("numbers")
+}
+
+fn scan_anew(bytes: &[u8], actor: Incarnation) -> Option<Vec<u8>> {
+    let mut cart = Cart::unpack(bytes).ok()?;
+    for line in cart.in_order() {
+        cart.scan(actor, line).ok()?;
+    }
+    cart.pack().ok()
 }

@@ -28,6 +28,7 @@ impl World {
         self.jobs.push(Vec::new());
         let (name, twin) = (self.machines[machine].name.clone(), self.machines.len() - 1);
         self.oracle.twins.extend([machine, twin]);
+        self.oracle.carts_are_loose(self.machines[machine].store);
         self.note("clone", &name);
         let after = self.between(200, 20_000);
         self.later(after, Due::Up { machine: twin });

@@ -4,11 +4,13 @@ use super::group::Done;
 use super::machine::Running;
 use super::oracle::{Kind, Receipt};
 use super::plant::Plant;
+use super::shopping::{CartAsk, do_clear, do_step};
 use super::world::{Job, World};
 use tradepost_commerce::document::{Condition, Sku, Tender, TenderKind, TenderState};
 use tradepost_commerce::money::Money;
 use tradepost_commerce::quantity::Quantity;
 use tradepost_node::app::books::Booked;
+use tradepost_node::app::checkout::CheckoutRequest;
 use tradepost_node::app::clock::Now;
 use tradepost_node::app::count::{self, Held};
 use tradepost_node::app::follow::{self, Following};
@@ -19,8 +21,8 @@ use tradepost_node::app::request::{
     SaleRequest, ShipRequest, Taker, Till, TransferReceiptRequest, Wish,
 };
 use tradepost_node::app::{
-    acquire, adjust, barrier, catalog, hand_over, join, lease, lend, receive, refund, reservation, sell,
-    shared_cart, start, stretch, transfer,
+    acquire, adjust, barrier, catalog, checkout, hand_over, join, lease, lend, receive, refund, reservation,
+    sell, shared_cart, start, stretch, transfer,
 };
 use tradepost_node::db::{Fault, incarnations};
 use tradepost_sync::body::Body;
@@ -42,6 +44,8 @@ pub(super) enum Request {
     CallOff(Id),
     Ship(ShipRequest),
     TakeIn(TransferReceiptRequest),
+    Checkout(Id, CheckoutRequest),
+    Basket(CartAsk),
     /// A count begins, or ends with so many units found; and what neighbours said they hold.
     Count(Id, Sku, Option<u64>, Vec<Held>),
 }
@@ -54,6 +58,9 @@ impl World {
                 let held = self.held_by_neighbours(counting.machine);
                 let found = counting.ends.then_some(counting.found);
                 Some(Request::Count(counting.id, self.sku_of(counting.item), found, held))
+            }
+            Job::Basket { machine, basket, step } => {
+                self.request_of_step(*machine, *basket, *step).map(Request::Basket)
             }
             _ => None,
         }
@@ -110,6 +117,11 @@ impl World {
                     approver: None,
                 })
             }
+            Kind::Checkout(basket) => {
+                let request =
+                    CheckoutRequest { tenders: vec![cash()], till: Some(till), expected_total: None };
+                Request::Checkout(self.oracle.baskets.get(*basket)?.id, request)
+            }
             Kind::Grant(item, units, to) => Request::Grant(GrantRequest {
                 id,
                 sku: sku(*item),
@@ -127,8 +139,9 @@ fn pieces(n: u64) -> Quantity {
     Quantity(i64::try_from(n).unwrap_or(0) * 1_000)
 }
 
-fn sale_request(id: Id, till: Till, lines: Vec<(Sku, u64)>) -> SaleRequest {
-    let line = |(sku, n): (Sku, u64)| SaleLine {
+/// A line as it is asked for.
+pub(super) fn line_of(sku: Sku, n: u64) -> SaleLine {
+    SaleLine {
         wish: Wish::Sku(sku),
         quantity: Some(pieces(n)),
         price: None,
@@ -136,8 +149,11 @@ fn sale_request(id: Id, till: Till, lines: Vec<(Sku, u64)>) -> SaleRequest {
         serials: Vec::new(),
         age_check: None,
         reservation: None,
-    };
-    let cash = Tender {
+    }
+}
+
+fn cash() -> Tender {
+    Tender {
         key: None,
         kind: TenderKind::Cash,
         amount: Money(CASH),
@@ -146,16 +162,19 @@ fn sale_request(id: Id, till: Till, lines: Vec<(Sku, u64)>) -> SaleRequest {
         reference: None,
         pool: None,
         original: None,
-    };
+    }
+}
+
+fn sale_request(id: Id, till: Till, lines: Vec<(Sku, u64)>) -> SaleRequest {
     SaleRequest {
         id,
         till,
-        lines: lines.into_iter().map(line).collect(),
+        lines: lines.into_iter().map(|(sku, n)| line_of(sku, n)).collect(),
         discounts: Vec::new(),
         customer: None,
         price_list: None,
         exemption: None,
-        tenders: vec![cash],
+        tenders: vec![cash()],
         expected_total: None,
     }
 }
@@ -212,6 +231,16 @@ pub(super) fn run_job(
             Some(request) => answer(do_deed(node, now, request))?.map(|it| Done::Count(*counting, it)),
             None => Some(Done::Count(*counting, Err("nobody is there".to_owned()))),
         },
+        Job::Basket { basket, step, .. } => match request {
+            Some(Request::Basket(asked)) => {
+                answer(do_step(node, now, &asked))?.map(|it| Done::Basket(*basket, *step, it))
+            }
+            _ => None,
+        },
+        Job::Clear { cart, by_force } => {
+            let done = answer(do_clear(node, now, cart, *by_force))?;
+            done.map(|it| Done::Said(format!("cart {cart} is cleared, by force {by_force}: {it:?}")))
+        }
         Job::Apply { link, batch, canonical } => {
             let applied = take_in(node, now, batch, *canonical, plant)?;
             link.map(|(link, side)| told(link, side, Input::Applied(applied)))
@@ -329,6 +358,10 @@ fn value<T>(given: Answer<T>) -> Result<Option<T>, Fault> {
 fn do_deed(node: &mut Node, now: Now, request: Request) -> Answer<Receipt> {
     match request {
         Request::Sale(request) => sell::sell(node, now, &request, None).map(|booked| printed(&booked)),
+        Request::Checkout(cart, request) => {
+            checkout::check_out(node, now, &cart, request, None).map(|booked| printed(&booked))
+        }
+        Request::Basket(asked) => do_step(node, now, &asked).map(|_| written(node)),
         Request::Refund(request) => refund::refund(node, now, &request, None).map(|booked| printed(&booked)),
         Request::Delivery(request) => receive::receive(node, now, &request).map(|()| written(node)),
         Request::Adjust(request) => adjust::adjust(node, now, &request).map(|()| written(node)),
@@ -353,7 +386,13 @@ fn printed(booked: &Booked) -> Receipt {
         Body::RefundCommitted(refund) => (Some(&refund.receipt), refund.document.outcome.settlement.total.0),
         _ => (None, 0),
     };
+    let lines = match &booked.body {
+        Body::SaleCommitted(sale) => sale.document.inputs.lines.as_slice(),
+        _ => &[],
+    };
+    let units = |quantity: Quantity| u64::try_from(quantity.0 / 1_000).unwrap_or(0);
     Receipt {
+        sold: lines.iter().map(|line| (line.sku.0.clone(), units(line.quantity))).collect(),
         number: number.map(|it| (it.till.clone(), it.series.clone(), it.n)),
         total,
         author: booked.event.envelope.incarnation,
@@ -364,7 +403,7 @@ fn printed(booked: &Booked) -> Receipt {
 /// What has no number is somewhere before the end of the own stream.
 fn written(node: &Node) -> Receipt {
     let mark = node.mark();
-    Receipt { number: None, total: 0, author: mark.incarnation, seq: mark.seq }
+    Receipt { number: None, total: 0, author: mark.incarnation, seq: mark.seq, sold: Vec::new() }
 }
 
 /// What a node brings to a conversation, read as its own pump reads it.

@@ -1,5 +1,6 @@
 //! The world and its scheduler: everything that is due, in order, and who it is for.
 
+use super::basket::Step;
 use super::counting::Counting;
 use super::hub::HubMachine;
 use super::hub_work::HubWork;
@@ -115,6 +116,10 @@ pub(super) enum Job {
     Follow { link: u64, speaks: Incarnation },
     /// Somebody counts.
     Count(Counting),
+    /// Somebody does something to a cart.
+    Basket { machine: usize, basket: usize, step: Step },
+    /// Nobody wants a cart any more.
+    Clear { cart: Id, by_force: bool },
 }
 
 /// One end of a link.
@@ -330,6 +335,9 @@ impl World {
         self.healing = true;
         let healed = self.now;
         self.mend_everything();
+        if self.plan.carts {
+            self.shops_close();
+        }
         let mut waiting = self.waiting_queues();
         while !self.all_agree() && self.oracle.wrong.is_empty() {
             if self.now >= healed + AGREED_MS_MAX {
