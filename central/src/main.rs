@@ -63,6 +63,9 @@ fn say(what: &serde_json::Value) -> Result<(), serve::Trouble> {
     Ok(serve::say_ready(&what.to_string())?)
 }
 
+/// What was begun had its time to be finished before (`serve::Running::stop`).
+const LEFT_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+
 fn run(config: &Config) -> Result<(), serve::Trouble> {
     let telemetry = tradepost_telemetry::start("tradepost-hub", QUIET);
     let ran = run_until_stopped(config);
@@ -72,13 +75,16 @@ fn run(config: &Config) -> Result<(), serve::Trouble> {
 
 fn run_until_stopped(config: &Config) -> Result<(), serve::Trouble> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let ran = runtime.block_on(async {
         let running = serve::start(config).await?;
         serve::say_ready(&running.ready_line(&config.data_dir))?;
         stop_signal().await?;
         running.stop().await;
         Ok(())
-    })
+    });
+    // Whoever still waits for an engine that doesn't answer is left: what it had begun is undone there, as by a crash.
+    runtime.shutdown_timeout(LEFT_AFTER);
+    ran
 }
 
 #[cfg(unix)]

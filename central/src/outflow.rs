@@ -22,10 +22,13 @@ pub async fn relay(hub: Arc<Hub>, mut stopping: watch::Receiver<bool>) {
     let mut pokes = hub.pokes.subscribe();
     let mut own: Option<Relay> = None;
     while !*stopping.borrow() {
-        if !kafka.has_topics()
-            && let Err(error) = kafka.make_topics().await
-        {
-            tracing::warn!(%error, "the topics could not be made");
+        if !kafka.has_topics() {
+            tokio::select! {
+                made = kafka.make_topics() => if let Err(error) = made {
+                    tracing::warn!(%error, "the topics could not be made");
+                },
+                _ = stopping.changed() => return,
+            }
         }
         let (working, known) = (Arc::clone(&hub), own.take());
         let sent = spawn_blocking(move || {

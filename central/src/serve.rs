@@ -151,9 +151,10 @@ impl Running {
         self.hub.poke();
         // Nobody listening any more is what is wanted.
         let _ = self.stop.send(true);
+        let until = tokio::time::Instant::now() + DRAIN_MAX;
         for task in self.tasks {
             let abort = task.abort_handle();
-            if tokio::time::timeout(DRAIN_MAX, task).await.is_err() {
+            if tokio::time::timeout_at(until, task).await.is_err() {
                 abort.abort();
             }
         }

@@ -146,6 +146,55 @@ fn postgres_is_killed_while_sales_come_in_and_nothing_is_lost_or_doubled() {
     ));
 }
 
+/// Every process of a server: its first, and its children.
+fn signal(first: u32, signal: &str) {
+    let children = Command::new("pgrep").args(["-P", &first.to_string()]).output().expect("it runs");
+    let children = String::from_utf8_lossy(&children.stdout).into_owned();
+    let all = children.split_whitespace().map(str::to_owned).chain([first.to_string()]);
+    let sent = Command::new("kill").arg(format!("-{signal}")).args(all).status().expect("it runs");
+    // A child that has ended meanwhile is none to be stopped.
+    assert!(sent.success() || signal == "STOP", "kill -{signal}");
+}
+
+/// A server that takes connections and answers nobody, as on a machine that is out of memory or whose disk hangs.
+#[test]
+fn postgres_stands_still_and_the_stores_sell_on() {
+    let Some(servers) = Servers::start("faults-still", &["postgres"]) else { return };
+    let args = ["--database".to_owned(), servers.address("TRADEPOST_PG_URL")];
+    let mut store = LanStore::open_on("faults-still", &["north", "south"], &[("MUG", "InHand")], &args);
+    let pid = std::fs::read_to_string(servers.folder.join("pg/postmaster.pid")).expect("the server runs");
+    let first: u32 = pid.lines().next().and_then(|line| line.parse().ok()).expect("its process");
+    let mut luck = Luck::of_this_run("faults_engines_still");
+    let (mut sales, received) = (BTreeSet::new(), 500);
+    store.nodes[0].receive("MUG", 500);
+    for _ in 0..times().div_ceil(5) {
+        sell(&mut store, &mut luck, &mut sales);
+        signal(first, "STOP");
+        sell(&mut store, &mut luck, &mut sales);
+        let (asked, said) = (Instant::now(), store.admin.get("/readyz").expect("the hub answers"));
+        signal(first, "CONT");
+        assert_eq!(said.status, 503, "{}", said.text());
+        assert_eq!(said.json()["status"], "UNAVAILABLE", "it says what is wrong");
+        assert!(asked.elapsed() < SOON, "it says so in time");
+        wait_for("the hub to be ready", SOON, || store.admin.get("/readyz").is_ok_and(|it| it.status == 200))
+            .expect("its database works again");
+    }
+    // It works, and somebody's long statement is in the way: that is waited for.
+    let mut other =
+        postgres::Client::connect(&servers.address("TRADEPOST_PG_URL"), postgres::NoTls).expect("a way");
+    let mut held = other.transaction().expect("a transaction");
+    held.batch_execute("LOCK TABLE orders, outbox IN ACCESS EXCLUSIVE MODE").expect("a lock");
+    sell(&mut store, &mut luck, &mut sales);
+    held.commit().expect("it ends");
+    let took = comes_out(&mut store, &sales, received);
+    print_line(&format!(
+        "postgres: stood still {} times and was locked once, {} sales, 0 lost, 0 doubled, level {:.1} s after the last",
+        times().div_ceil(5),
+        sales.len(),
+        took.as_secs_f64()
+    ));
+}
+
 #[test]
 fn redis_is_killed_and_emptied_while_sales_come_in_and_nobody_notices() {
     let Some(servers) = Servers::start("faults-redis", &["postgres", "redis"]) else { return };

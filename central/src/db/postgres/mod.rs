@@ -18,6 +18,8 @@ mod migrations {
 
 /// Connections kept open.
 const IDLE_MAX: usize = 8;
+/// A connection on which nothing came for so long is asked whether the other side is there.
+const QUIET: Duration = Duration::from_secs(10);
 /// Which of the hub's processes may migrate: the one that holds this advisory lock.
 const MIGRATION_LOCK: i64 = 0x7472_6862;
 
@@ -41,8 +43,7 @@ pub struct PgTx<'c> {
 impl Postgres {
     /// Connects, brings the schema up to date and makes partitions ahead. `url` is `postgres://…`.
     pub fn open(url: &str) -> Result<Self, DbError> {
-        let mut config: Config = url.parse().map_err(|e: ::postgres::Error| DbError::Other(e.to_string()))?;
-        config.connect_timeout(Duration::from_secs(5)).application_name("tradepost-hub");
+        let config = configured(url)?;
         let db = Self { config, idle: Mutex::new(Vec::new()) };
         let mut connection = db.connect()?;
         migrate(&mut connection.client)?;
@@ -108,6 +109,18 @@ impl Postgres {
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How a server is reached, and when a way to it counts as cut. A server that is at work, or stands still on a machine that
+/// answers, is waited for: what it was told may have happened. Where nothing comes back from the machine at all (its
+/// power is gone, a firewall has forgotten the connection) the system gives the connection up, else a call would wait for
+/// a quarter of an hour, and one that only reads for ever.
+fn configured(url: &str) -> Result<Config, DbError> {
+    let mut config: Config = url.parse().map_err(|e: ::postgres::Error| DbError::Other(e.to_string()))?;
+    config.connect_timeout(Duration::from_secs(5)).application_name("tradepost-hub");
+    config.keepalives(true).keepalives_idle(QUIET).keepalives_interval(QUIET / 2).keepalives_retries(3);
+    config.tcp_user_timeout(QUIET * 2);
+    Ok(config)
 }
 
 fn migrate(client: &mut Client) -> Result<(), DbError> {
