@@ -41,6 +41,9 @@ fn named() -> BTreeSet<String> {
 
 #[test]
 fn what_dashboard_and_alerts_ask_for_is_told() {
+    if engines::needs_kafka("what_dashboard_and_alerts_ask_for_is_told") {
+        return;
+    }
     let extra = ["--payments", "simulated", "--roles", "gateway,services,sync,relay,consumers"];
     let prefix = format!("m{}.", &uuid_v7()[24..]);
     let apart =
